@@ -1,0 +1,230 @@
+//! What a check is given: the program, random bytes, a folder of its own, and peers to play.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use sandbox::{Job, Sandbox};
+
+use crate::context::{Context, ProgramState};
+use crate::failure::{Failure, Stop, Symptom, Verdict};
+use crate::module::Target;
+use crate::pattern::{Pattern, Random};
+use crate::process::{Program, Server};
+use crate::record::{Lane, What};
+use crate::tcp::{self, Connection, Listener};
+use crate::udp::DatagramPeer;
+use crate::wording::steps;
+
+/// One running check.
+pub struct Check<'a> {
+    pub(crate) context: Rc<Context>,
+    sandbox: &'a Sandbox,
+    target: &'a Target,
+    folder: PathBuf,
+    random: Random,
+    started: Vec<String>,
+    environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+}
+
+impl<'a> Check<'a> {
+    pub(crate) fn new(
+        sandbox: &'a Sandbox,
+        target: &'a Target,
+        folder: PathBuf,
+        random: Random,
+        deadline: Duration,
+    ) -> Self {
+        let context = Rc::new(Context::new(deadline));
+        let environment = clean_environment(&folder);
+        Self { context, sandbox, target, folder, random, started: Vec::new(), environment }
+    }
+
+    /// The check's own folder, which is also the programs' working directory. It is gone when the check ends.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// How long one wait may take.
+    pub fn deadline(&self) -> Duration {
+        self.context.deadline
+    }
+
+    /// The numbers that the seed gives this check.
+    pub fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
+    /// `count` random bytes of every value.
+    pub fn random_bytes(&mut self, count: usize) -> Vec<u8> {
+        self.random.bytes(count)
+    }
+
+    /// `count` random letters.
+    pub fn random_text(&mut self, count: usize) -> String {
+        self.random.letters(count)
+    }
+
+    /// A long run of random bytes that is not held in memory.
+    pub fn pattern(&mut self, total_bytes: u64) -> Pattern {
+        Pattern::new(&mut self.random, total_bytes)
+    }
+
+    /// Starts the program with `arguments`; the first one is its role.
+    ///
+    /// # Errors
+    ///
+    /// The grader's error, if the program cannot be started.
+    pub fn start<I>(&mut self, arguments: I) -> Verdict<Program>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.start_job(arguments, |_| {})
+    }
+
+    /// As [`Check::start`], with a word on how: limits, descriptors, a network of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Check::start`]; what this machine cannot give is `Unsupported`.
+    pub fn start_job<I>(&mut self, arguments: I, adjust: impl FnOnce(&mut Job)) -> Verdict<Program>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let arguments: Vec<String> =
+            arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        let lane = self.name_program(arguments.first().map_or("", String::as_str));
+        let mut job = Job::new(&self.target.program, &self.folder);
+        job.args = arguments.iter().map(Into::into).collect();
+        job.environment.clone_from(&self.environment);
+        adjust(&mut job);
+        let command = steps::command(&self.target.program, &arguments);
+        self.context.recorder.record(&lane, What::Started { command });
+        let running = self.sandbox.spawn(&job).map_err(|error| match error.kind() {
+            std::io::ErrorKind::Unsupported => Stop::Unsupported(error.to_string()),
+            _ => Stop::Error(anyhow::Error::from(error).context(steps::cannot_start())),
+        })?;
+        let mut programs = self.context.programs.borrow_mut();
+        programs.push(ProgramState::new(lane, running));
+        Ok(Program::new(Rc::clone(&self.context), programs.len() - 1))
+    }
+
+    /// Starts a program that must say `listening on IP:PORT`, and waits until it does.
+    ///
+    /// A ready line that is missing or wrong costs only the check that is about it: if the program listens all the
+    /// same, its address is read from its socket.
+    ///
+    /// # Errors
+    ///
+    /// A failure if the program ends, or does not listen before the deadline.
+    pub fn start_server<I>(&mut self, arguments: I) -> Verdict<Server>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let program = self.start(arguments)?;
+        Server::ready(program, crate::sockets::listening)
+    }
+
+    /// A peer of the grader's for the program to connect to, at a free port of `host` ("127.0.0.1", "::1").
+    ///
+    /// # Errors
+    ///
+    /// The grader's error, or `Unsupported` if this machine has no such address.
+    pub fn listen(&mut self, host: &str) -> Verdict<Listener> {
+        Listener::open(Rc::clone(&self.context), host, &tcp::Buffers::default())
+    }
+
+    /// As [`Check::listen`], with small kernel buffers on the grader's side.
+    ///
+    /// # Errors
+    ///
+    /// As [`Check::listen`].
+    pub fn listen_with(&mut self, host: &str, buffers: &tcp::Buffers) -> Verdict<Listener> {
+        Listener::open(Rc::clone(&self.context), host, buffers)
+    }
+
+    /// A datagram socket of the grader's at a free port of `host` ("127.0.0.1", "::1").
+    ///
+    /// # Errors
+    ///
+    /// The grader's error, or `Unsupported` if this machine has no such address.
+    pub fn datagram_peer(&mut self, host: &str) -> Verdict<DatagramPeer> {
+        DatagramPeer::open(Rc::clone(&self.context), host)
+    }
+
+    /// Starts a program that receives datagrams, and waits until it says `listening on IP:PORT`; as
+    /// [`Check::start_server`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Check::start_server`].
+    pub fn start_datagram_server<I>(&mut self, arguments: I) -> Verdict<Server>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let program = self.start(arguments)?;
+        Server::ready(program, crate::sockets::bound_datagram)
+    }
+
+    /// An address at which a connection is refused: bound, so nobody else gets it, and not listening.
+    ///
+    /// # Errors
+    ///
+    /// The grader's error.
+    pub fn refusing(&mut self, host: &str) -> Verdict<tcp::Refusing> {
+        tcp::Refusing::open(host)
+    }
+
+    /// Connects to `server`.
+    ///
+    /// # Errors
+    ///
+    /// A failure if the connection is refused.
+    pub fn connect(&mut self, server: &Server) -> Verdict<Connection> {
+        server.connect()
+    }
+
+    /// Records a word of the check's own.
+    pub fn note(&self, text: impl Into<String>) {
+        self.context.recorder.record(&Lane::default(), What::Note { text: text.into() });
+    }
+
+    /// A failure of this check with its own words.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn fail<T>(
+        &self,
+        symptom: Symptom,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> Verdict<T> {
+        Err(Failure::new(symptom, expected, got).into())
+    }
+
+    /// "your server", "your second server".
+    fn name_program(&mut self, role: &str) -> Lane {
+        let role = steps::role_name(role);
+        self.started.push(role.clone());
+        let ordinal = self.started.iter().filter(|other| **other == role).count();
+        Lane { program: steps::program_name(&role, ordinal), connection: None }
+    }
+}
+
+/// The port and address of a server that was given, for arguments.
+pub fn address_text(address: SocketAddr) -> String {
+    address.to_string()
+}
+
+/// What a program is told: where programs are, and nothing of who grades it.
+fn clean_environment(folder: &Path) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    vec![
+        ("PATH".into(), path),
+        ("LANG".into(), "C.UTF-8".into()),
+        ("HOME".into(), folder.into()),
+        ("TMPDIR".into(), folder.into()),
+    ]
+}

@@ -1,0 +1,503 @@
+//! What all handles of one check share: its programs, its sockets, its record, and the one way to wait.
+//!
+//! A check runs on one thread and never sleeps: it waits in [`Context::wait`], which takes in what the programs
+//! print, notices that they end, looks inside them when nothing moves, and gives up at the deadline.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use sandbox::{Exit, Running};
+use socket2::Socket;
+
+use crate::failure::{Failure, Stop, Symptom, Verdict};
+use crate::look::{self, GraderSocket, View};
+use crate::pattern::Pattern;
+use crate::record::{Lane, Recorder, Sample, What};
+use crate::sockets;
+use crate::wording::steps;
+
+/// How long nothing may move before the grader looks inside the programs.
+const LOOK_AFTER: Duration = Duration::from_millis(60);
+/// How far apart two looks are. Their agreement makes a stall.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(40);
+/// How long one poll waits at the most, so that looks come in time.
+const SLICE: Duration = Duration::from_millis(20);
+/// A check that makes progress all the time still ends after so many deadlines.
+const DEADLINES_A_CHECK: u32 = 6;
+/// How much of a program's output is kept where a check doesn't say otherwise.
+const OUTPUT_LIMIT_BYTES: u64 = 4 << 20;
+/// How much one turn takes from one pipe, so that a flood cannot keep the grader from everything else.
+const TURN_BYTES: usize = 1 << 20;
+/// How long a failing check waits to learn that its program ended too.
+const SETTLE: Duration = Duration::from_millis(60);
+
+/// What a step waits for.
+pub(crate) struct Goal {
+    /// The program that has to act; if it ends, the wait is over.
+    pub who: Option<usize>,
+    /// What the step expects, as the learner reads it.
+    pub expected: String,
+    /// The descriptors whose readiness may bring the step further.
+    pub descriptors: Vec<(RawFd, PollFlags)>,
+    /// Try again after microseconds, not at events: for what no descriptor tells.
+    pub quick: bool,
+}
+
+impl Goal {
+    /// To read from or write to one descriptor of the grader's.
+    pub fn on(
+        descriptor: impl AsFd,
+        flags: PollFlags,
+        who: Option<usize>,
+        expected: String,
+    ) -> Self {
+        let descriptors = vec![(descriptor.as_fd().as_raw_fd(), flags)];
+        Self { who, expected, descriptors, quick: false }
+    }
+
+    /// What only the program's own output or end can bring.
+    pub fn of(who: usize, expected: String) -> Self {
+        Self { who: Some(who), expected, descriptors: Vec::new(), quick: false }
+    }
+}
+
+/// One output pipe of a program.
+pub(crate) struct Capture {
+    pipe: Option<OwnedFd>,
+    /// What came, unless it is compared instead of kept.
+    pub bytes: Vec<u8>,
+    /// How many bytes came.
+    pub total: u64,
+    /// How many may come.
+    limit: u64,
+    /// What should come, and how many of the bytes were so before the first that was not.
+    pub compare: Option<(Pattern, u64)>,
+}
+
+impl Capture {
+    fn new(pipe: Option<OwnedFd>) -> Self {
+        Self { pipe, bytes: Vec::new(), total: 0, limit: OUTPUT_LIMIT_BYTES, compare: None }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        if let Some((pattern, matching)) = &mut self.compare {
+            if *matching == self.total {
+                *matching += pattern.matching(self.total, bytes) as u64;
+            }
+            if self.bytes.len() < 4096 && *matching < self.total + bytes.len() as u64 {
+                // The first bytes that are wrong are kept for the message.
+                let from = matching.saturating_sub(self.total) as usize;
+                self.bytes.extend_from_slice(&bytes[from..]);
+            }
+        } else {
+            self.bytes.extend_from_slice(bytes);
+        }
+        self.total += bytes.len() as u64;
+    }
+}
+
+/// A program that was started in this check.
+pub(crate) struct ProgramState {
+    pub lane: Lane,
+    pub running: Running,
+    pub stdin: Option<OwnedFd>,
+    feed: Option<(Pattern, u64)>,
+    pub stdout: Capture,
+    pub stderr: Capture,
+    pub exit: Option<Exit>,
+    /// The grader ended it.
+    pub ended: bool,
+}
+
+impl ProgramState {
+    pub fn new(lane: Lane, mut running: Running) -> Self {
+        let (stdin, stdout, stderr) = (running.stdin(), running.stdout(), running.stderr());
+        Self {
+            lane,
+            running,
+            stdin,
+            feed: None,
+            stdout: Capture::new(stdout),
+            stderr: Capture::new(stderr),
+            exit: None,
+            ended: false,
+        }
+    }
+
+    /// Whether a feed of its standard input is still under way.
+    pub fn is_fed(&self) -> bool {
+        self.feed.is_some()
+    }
+}
+
+/// What all handles of one check share.
+pub(crate) struct Context {
+    pub recorder: Recorder,
+    pub deadline: Duration,
+    began: Instant,
+    pub programs: RefCell<Vec<ProgramState>>,
+    sockets: RefCell<Vec<Weak<Socket>>>,
+    pub connections: Cell<u32>,
+}
+
+/// The two looks that prove a stall.
+#[derive(Default)]
+struct StallWatch {
+    before: Option<(Instant, View)>,
+}
+
+impl Context {
+    pub fn new(deadline: Duration) -> Self {
+        Self {
+            recorder: Recorder::default(),
+            deadline,
+            began: Instant::now(),
+            programs: RefCell::default(),
+            sockets: RefCell::default(),
+            connections: Cell::new(0),
+        }
+    }
+
+    /// Makes a socket of the grader known to the look inside.
+    pub fn register(&self, socket: &Rc<Socket>) {
+        let mut sockets = self.sockets.borrow_mut();
+        sockets.retain(|socket| socket.strong_count() > 0);
+        sockets.push(Rc::downgrade(socket));
+    }
+
+    /// Tries `attempt` until it gives something: whenever something moved, until the deadline.
+    ///
+    /// # Errors
+    ///
+    /// A failure with the goal's words: the program ended, stalls, floods or is too late; or what `attempt` says.
+    pub fn wait<T>(
+        &self,
+        goal: &Goal,
+        mut attempt: impl FnMut() -> Verdict<Option<T>>,
+    ) -> Verdict<T> {
+        let began = Instant::now();
+        let mut watch = StallWatch::default();
+        let mut turns = 0_u32;
+        loop {
+            let moved = self.pump()?;
+            let ended = goal.who.is_some_and(|who| self.has_ended(who));
+            if let Some(done) = attempt()? {
+                return Ok(done);
+            }
+            if ended {
+                return Err(self.ended_instead(goal).into());
+            }
+            if moved {
+                watch.before = None;
+            }
+            let now = Instant::now();
+            if now - began > self.deadline
+                || now - self.began > self.deadline.saturating_mul(DEADLINES_A_CHECK)
+            {
+                return Err(self.too_late(goal, now - began).into());
+            }
+            if now - began >= LOOK_AFTER && self.stalls(&mut watch) {
+                return Err(self.stalled(goal).into());
+            }
+            if goal.quick {
+                quick_pause(turns);
+                turns += 1;
+            } else {
+                self.poll(&goal.descriptors, SLICE)?;
+            }
+        }
+    }
+
+    /// Takes in what the programs print and whether they ended. True if anything moved.
+    pub fn pump(&self) -> Verdict<bool> {
+        let mut moved = false;
+        let mut flooding = None;
+        for program in self.programs.borrow_mut().iter_mut() {
+            let has_exited = program.exit.is_none() && !program.ended && note_exit(program)?;
+            moved |= has_exited | feed(program, &self.recorder);
+            for is_stdout in [true, false] {
+                let taken = drain(program, is_stdout, &self.recorder, has_exited);
+                moved |= taken > 0;
+                let capture = if is_stdout { &program.stdout } else { &program.stderr };
+                if capture.total > capture.limit && !program.ended {
+                    flooding = Some((program.lane.program.clone(), is_stdout, capture.limit));
+                    program.ended = true;
+                    program.running.kill()?;
+                    self.recorder.record(&program.lane, What::Ended);
+                }
+            }
+            if has_exited && let Some(exit) = &program.exit {
+                self.recorder.record(&program.lane, exit_event(exit));
+            }
+        }
+        match flooding {
+            Some((who, is_stdout, limit)) => {
+                let (expected, got) = steps::flood(&who, is_stdout, limit);
+                Err(Failure::new(Symptom::Flood, expected, got).into())
+            }
+            None => Ok(moved),
+        }
+    }
+
+    /// Whether a program ended, by itself or by the grader.
+    pub fn has_ended(&self, who: usize) -> bool {
+        let programs = self.programs.borrow();
+        programs[who].exit.is_some() || programs[who].ended
+    }
+
+    /// Lets `limit` bytes come on a program's standard output, and compares them with `pattern` instead of keeping them.
+    pub fn compare_stdout(&self, who: usize, pattern: Pattern) {
+        let mut programs = self.programs.borrow_mut();
+        programs[who].stdout.limit = pattern.total_bytes() + OUTPUT_LIMIT_BYTES;
+        programs[who].stdout.compare = Some((pattern, 0));
+    }
+
+    /// Writes `pattern` to a program's standard input while the check does other things, then closes it.
+    pub fn feed_stdin(&self, who: usize, pattern: Pattern) {
+        self.programs.borrow_mut()[who].feed = Some((pattern, 0));
+    }
+
+    /// Waits a little for programs that are about to end, so that a failure can say so.
+    pub fn settle(&self) {
+        let until = Instant::now() + SETTLE;
+        loop {
+            let flooded = self.pump().is_err();
+            let all_ended = (0..self.programs.borrow().len()).all(|who| self.has_ended(who));
+            if flooded || all_ended || Instant::now() >= until {
+                return;
+            }
+            if self.poll(&[], Duration::from_millis(10)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// All processes of all programs that run.
+    fn pids(&self) -> Vec<u32> {
+        let programs = self.programs.borrow();
+        let alive = programs.iter().filter(|program| program.exit.is_none() && !program.ended);
+        alive.flat_map(|program| program.running.pids()).collect()
+    }
+
+    fn stalls(&self, watch: &mut StallWatch) -> bool {
+        match &watch.before {
+            Some((at, _)) if at.elapsed() < LOOK_AGAIN_AFTER => false,
+            Some((_, before)) => {
+                let now = look::look(&self.pids());
+                if look::stalled(before, &now, &self.grader_sockets()) {
+                    return true;
+                }
+                watch.before = Some((Instant::now(), now));
+                false
+            }
+            None => {
+                watch.before = Some((Instant::now(), look::look(&self.pids())));
+                false
+            }
+        }
+    }
+
+    fn grader_sockets(&self) -> Vec<GraderSocket> {
+        let sockets = self.sockets.borrow();
+        sockets
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter_map(|socket| grader_socket(&socket))
+            .collect()
+    }
+
+    /// Waits until one of `descriptors`, a program's output or a program's end is ready, at most `limit`.
+    fn poll(&self, descriptors: &[(RawFd, PollFlags)], limit: Duration) -> Verdict {
+        let programs = self.programs.borrow();
+        let mut fds = Vec::with_capacity(descriptors.len() + programs.len() * 4);
+        for (descriptor, flags) in descriptors {
+            // SAFETY: a goal's descriptors belong to handles that its step borrows, so they outlive this call.
+            let descriptor = unsafe { BorrowedFd::borrow_raw(*descriptor) };
+            fds.push(PollFd::from_borrowed_fd(descriptor, *flags));
+        }
+        for program in programs.iter() {
+            for pipe in [&program.stdout.pipe, &program.stderr.pipe].into_iter().flatten() {
+                fds.push(PollFd::new(pipe, PollFlags::IN));
+            }
+            if program.exit.is_none() && !program.ended {
+                fds.push(PollFd::from_borrowed_fd(program.running.exit_fd(), PollFlags::IN));
+            }
+            if let (Some(_), Some(stdin)) = (&program.feed, &program.stdin) {
+                fds.push(PollFd::new(stdin, PollFlags::OUT));
+            }
+        }
+        let limit = Timespec { tv_sec: 0, tv_nsec: limit.subsec_nanos().into() };
+        match rustix::event::poll(&mut fds, Some(&limit)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(std::io::Error::from(error).into()),
+        }
+    }
+
+    fn ended_instead(&self, goal: &Goal) -> Failure {
+        let programs = self.programs.borrow();
+        let program = &programs[goal.who.unwrap_or_default()];
+        let who = &program.lane.program;
+        let Some(exit) = &program.exit else {
+            return Failure::new(Symptom::Exited, &goal.expected, steps::ended_by_grader(who));
+        };
+        let stderr = String::from_utf8_lossy(&program.stderr.bytes);
+        let symptom = if has_crashed(exit) { Symptom::Crashed } else { Symptom::Exited };
+        Failure::new(symptom, &goal.expected, steps::ended(who, exit, &stderr))
+    }
+
+    fn too_late(&self, goal: &Goal, waited: Duration) -> Failure {
+        let seen = self.describe();
+        Failure::new(Symptom::TooLate, &goal.expected, steps::too_late(waited, &seen))
+    }
+
+    fn stalled(&self, goal: &Goal) -> Failure {
+        let seen = self.describe();
+        Failure::new(Symptom::Stalled, &goal.expected, steps::stalled(&seen))
+    }
+
+    /// What the look inside shows of each program that runs; recorded too.
+    fn describe(&self) -> String {
+        let mut all = String::new();
+        for program in self.programs.borrow().iter() {
+            if program.exit.is_some() || program.ended {
+                continue;
+            }
+            let view = look::look(&program.running.pids());
+            for line in look::describe(&view, &program.lane.program) {
+                let _ = writeln!(all, "{line}");
+                self.recorder.record(&program.lane, What::Seen { text: line });
+            }
+        }
+        all
+    }
+
+    /// The failure as the learner should read it: if the program also crashed or ran into a `todo!()`, that is the news.
+    pub fn conclude(&self, stop: Stop) -> Stop {
+        let Stop::Failed(mut failure) = stop else { return stop };
+        self.settle();
+        let programs = self.programs.borrow();
+        for program in programs.iter() {
+            let stderr = String::from_utf8_lossy(&program.stderr.bytes);
+            if let Some(todo) = todo_message(&stderr) {
+                failure.symptom = Symptom::NotImplemented;
+                failure.got = steps::not_implemented(&program.lane.program, todo);
+                return Stop::Failed(failure);
+            }
+        }
+        let crashed = |program: &&ProgramState| program.exit.as_ref().is_some_and(has_crashed);
+        if !matches!(failure.symptom, Symptom::Crashed | Symptom::Flood | Symptom::Named(_))
+            && let Some(program) = programs.iter().find(crashed)
+            && let Some(exit) = &program.exit
+        {
+            let stderr = String::from_utf8_lossy(&program.stderr.bytes);
+            let ended = steps::ended(&program.lane.program, exit, &stderr);
+            failure.symptom = Symptom::Crashed;
+            failure.got = format!("{}\n{ended}", failure.got);
+        }
+        Stop::Failed(failure)
+    }
+}
+
+/// What a program's standard error says of an unfinished part: the text of Rust's `todo!` or its like elsewhere.
+fn todo_message(stderr: &str) -> Option<&str> {
+    for marker in ["not yet implemented", "not implemented", "NotImplementedError"] {
+        if let Some((_, rest)) = stderr.split_once(marker) {
+            let line = rest.lines().next().unwrap_or_default();
+            return Some(line.trim_start_matches(':').trim());
+        }
+    }
+    None
+}
+
+/// A signal that the grader did not send, or Rust's status after a panic.
+pub(crate) fn has_crashed(exit: &Exit) -> bool {
+    exit.signal.is_some() || exit.status == Some(101)
+}
+
+fn exit_event(exit: &Exit) -> What {
+    match exit.signal {
+        Some(signal) => What::Died { signal: steps::signal_name(signal) },
+        None => What::Exited { status: exit.status.unwrap_or(-1) },
+    }
+}
+
+fn note_exit(program: &mut ProgramState) -> Verdict<bool> {
+    program.exit = program.running.try_exit()?;
+    Ok(program.exit.is_some())
+}
+
+/// Writes what fits of a program's feed into its standard input. True if anything went.
+fn feed(program: &mut ProgramState, recorder: &Recorder) -> bool {
+    let Some((pattern, offset)) = &mut program.feed else { return false };
+    let Some(stdin) = &program.stdin else { return false };
+    let mut moved = false;
+    loop {
+        let piece = pattern.from(*offset);
+        if piece.is_empty() {
+            break;
+        }
+        match rustix::io::write(stdin, piece) {
+            Ok(count) => {
+                let bytes = Sample::of(&piece[..count]);
+                recorder.record(&program.lane, What::Stdin { bytes });
+                *offset += count as u64;
+                moved = true;
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => return moved,
+            // The program closed its standard input: that shows in what it does.
+            Err(_) => break,
+        }
+    }
+    program.feed = None;
+    program.stdin = None;
+    recorder.record(&program.lane, What::StdinClosed);
+    true
+}
+
+/// Takes what stands in one output pipe. Returns how many bytes came.
+fn drain(program: &mut ProgramState, is_stdout: bool, recorder: &Recorder, to_end: bool) -> usize {
+    let capture = if is_stdout { &mut program.stdout } else { &mut program.stderr };
+    let mut buffer = [0_u8; 16 << 10];
+    let mut taken = 0;
+    while let Some(pipe) = &capture.pipe {
+        match rustix::io::read(pipe, &mut buffer) {
+            Ok(0) => capture.pipe = None,
+            Ok(count) => {
+                taken += count;
+                capture.take(&buffer[..count]);
+                let bytes = Sample::of(&buffer[..count]);
+                let what = if is_stdout { What::Stdout { bytes } } else { What::Stderr { bytes } };
+                recorder.record(&program.lane, what);
+                if capture.total > capture.limit || (taken >= TURN_BYTES && !to_end) {
+                    break;
+                }
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => break,
+            Err(_) => capture.pipe = None,
+        }
+    }
+    taken
+}
+
+/// What the look inside needs to know of one socket of the grader's.
+fn grader_socket(socket: &Socket) -> Option<GraderSocket> {
+    let local = socket.local_addr().ok()?.as_socket()?;
+    let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
+    let (unread, unsent) = sockets::queues(socket);
+    Some(GraderSocket { local, peer, unread, unsent })
+}
+
+/// Waits a moment: at first only lets others run, then longer.
+fn quick_pause(turns: u32) {
+    match turns {
+        0..40 => std::thread::yield_now(),
+        40..400 => std::thread::sleep(Duration::from_micros(50)),
+        _ => std::thread::sleep(Duration::from_millis(1)),
+    }
+}

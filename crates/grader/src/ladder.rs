@@ -1,0 +1,513 @@
+//! The ladder: a recorded conversation between two columns, the grader on the left, the program on
+//! the right.
+//!
+//! Rows with an arrow say what the grader does ("sends", "receives"), so that the words alone tell
+//! the direction; rows without one are sentences of their own.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use anstyle::{Effects, Style as Paint};
+use unicode_width::UnicodeWidthStr;
+
+use crate::bytes::{clean, data_atoms, show_atoms, thousands};
+use crate::record::{Event, Sample, What};
+use crate::wording;
+
+/// How many events of a long conversation are drawn before the gap.
+const FIRST_EVENTS: usize = 12;
+/// How many events of a long conversation are drawn after the gap.
+const LAST_EVENTS: usize = 20;
+/// The fewest events that a gap hides.
+const LEAST_HIDDEN_EVENTS: usize = 3;
+/// The widths that a ladder can have, in columns.
+const COLUMNS: std::ops::RangeInclusive<usize> = 50..=120;
+/// The columns of the time and the space after it.
+const TIME_COLUMNS: usize = 8;
+/// The columns of an arrow's beginning, and of the indent below it.
+const LEAD_COLUMNS: usize = 4;
+/// How many lines a row's data may fill.
+const DATA_LINES: usize = 3;
+/// How many lines of standard error a row shows, from the beginning and from the end.
+const STDERR_LINES: (usize, usize) = (8, 4);
+/// What stands between the parts of a row between which its line has to end.
+const LINE_END: &str = "\n";
+
+/// How a ladder is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// The width in terminal columns; what is below 50 or above 120 counts as that.
+    pub columns: usize,
+    /// Lines, arrows and the program's text as Unicode; otherwise everything is ASCII.
+    pub unicode: bool,
+    /// Dims what frames the conversation, with ANSI escapes.
+    pub colour: bool,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { columns: 80, unicode: true, colour: false }
+    }
+}
+
+impl Style {
+    /// 80 columns, Unicode, no colour: how documents show it.
+    pub fn plain() -> Self {
+        Self::default()
+    }
+}
+
+/// Draws what was recorded, one or more lines an event, without a line end after the last.
+///
+/// A long conversation is drawn without its middle, and says what it left out.
+pub fn draw(events: &[Event], style: &Style) -> String {
+    if events.is_empty() {
+        return String::new();
+    }
+    let ladder = Ladder::new(events, style);
+    let mut lines = vec![ladder.header()];
+    let hides = events.len() >= FIRST_EVENTS + LAST_EVENTS + LEAST_HIDDEN_EVENTS;
+    let (first, rest) = events.split_at(if hides { FIRST_EVENTS } else { events.len() });
+    let (hidden, last) = rest.split_at(rest.len().saturating_sub(LAST_EVENTS));
+    for event in first {
+        ladder.row(event, &mut lines);
+    }
+    if !hidden.is_empty() {
+        ladder.gap(hidden, &mut lines);
+    }
+    for event in last {
+        ladder.row(event, &mut lines);
+    }
+    lines.join("\n")
+}
+
+/// Which way an event goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrow {
+    /// From the grader to the program.
+    Right,
+    /// From the program to the grader.
+    Left,
+    /// Neither: a sentence.
+    Not,
+}
+
+/// What the whole conversation needs to know.
+struct Ladder<'a> {
+    style: &'a Style,
+    glyphs: &'static Glyphs,
+    /// The columns between the two rails.
+    inner: usize,
+    right_header: String,
+    names_programs: bool,
+    names_connections: bool,
+    /// Several addresses of the grader's take part in datagrams; several of the program's.
+    names_addresses: (bool, bool),
+    first_datagram: Option<&'a Event>,
+}
+
+struct Glyphs {
+    rail: &'static str,
+    line: &'static str,
+    left: &'static str,
+    right: &'static str,
+    bullet: &'static str,
+    ellipsis: &'static str,
+}
+
+const UNICODE: Glyphs =
+    Glyphs { rail: "│", line: "─", left: "◀", right: "▶", bullet: "·", ellipsis: "…" };
+const ASCII: Glyphs =
+    Glyphs { rail: "|", line: "-", left: "<", right: ">", bullet: "*", ellipsis: "..." };
+
+impl<'a> Ladder<'a> {
+    fn new(events: &'a [Event], style: &'a Style) -> Self {
+        let columns = style.columns.clamp(*COLUMNS.start(), *COLUMNS.end());
+        let lanes = events.iter().map(|event| &event.lane);
+        let programs: BTreeSet<&str> = lanes
+            .clone()
+            .map(|lane| lane.program.as_str())
+            .filter(|name| !name.is_empty())
+            .collect();
+        let connections: BTreeSet<u32> = lanes.filter_map(|lane| lane.connection).collect();
+        let right_header = match programs.len() {
+            0 => wording::PROGRAM,
+            1 => programs.first().copied().unwrap_or_default(),
+            _ => wording::PROGRAMS,
+        };
+        let ends: Vec<_> = events.iter().filter_map(datagram_ends).collect();
+        let graders: BTreeSet<SocketAddr> = ends.iter().map(|(grader, _)| *grader).collect();
+        let theirs: BTreeSet<SocketAddr> = ends.iter().map(|(_, program)| *program).collect();
+        Self {
+            style,
+            glyphs: if style.unicode { &UNICODE } else { &ASCII },
+            inner: columns - TIME_COLUMNS - 2,
+            right_header: clean(right_header),
+            names_programs: programs.len() > 1,
+            names_connections: connections.len() > 1,
+            names_addresses: (graders.len() > 1, theirs.len() > 1),
+            first_datagram: events.iter().find(|event| datagram_ends(event).is_some()),
+        }
+    }
+
+    fn header(&self) -> String {
+        let time = format!("{:>1$}  ", wording::MILLISECONDS, TIME_COLUMNS - 2);
+        let heads = wording::GRADER.width() + self.right_header.width();
+        let gap = (self.inner + 2).saturating_sub(heads).max(2);
+        let text = format!("{time}{}{:gap$}{}", wording::GRADER, "", self.right_header);
+        self.dim(&text)
+    }
+
+    /// Appends the lines of one event.
+    fn row(&self, event: &Event, lines: &mut Vec<String>) {
+        let arrow = arrow_of(&event.what);
+        let tag = if arrow == Arrow::Not { String::new() } else { self.tag(event) };
+        let tail_columns = match (arrow, tag.is_empty()) {
+            (Arrow::Not, _) => 0,
+            (_, true) => 3,
+            (_, false) => tag.width() + 7,
+        };
+        let width = self.inner - LEAD_COLUMNS - 1;
+        let first_width = width.saturating_sub(tail_columns).max(width / 2);
+        let room = width * DATA_LINES - (width - first_width) - LEAD_COLUMNS;
+        let texts = fill(&self.parts(event, room), first_width, width);
+        let texts = if matches!(event.what, What::Stderr { .. }) {
+            without_middle(texts, STDERR_LINES, self.glyphs.ellipsis)
+        } else {
+            texts
+        };
+        let time = thousands(u64::try_from(event.at.as_millis()).unwrap_or(u64::MAX));
+        for (index, text) in texts.iter().enumerate() {
+            let body = match index {
+                0 => self.first_line(arrow, &tag, text),
+                _ => format!("{:LEAD_COLUMNS$}{text}", ""),
+            };
+            let time = if index == 0 { time.as_str() } else { "" };
+            lines.push(self.line(time, &body));
+        }
+    }
+
+    /// The line with the arrow.
+    fn first_line(&self, arrow: Arrow, tag: &str, text: &str) -> String {
+        let Glyphs { line, left, right, bullet, .. } = self.glyphs;
+        let (lead, head) = match arrow {
+            Arrow::Right => (format!("{line}{line}{line} "), *right),
+            Arrow::Left => (format!("{left}{line}{line} "), *line),
+            Arrow::Not => return format!("  {bullet} {text}"),
+        };
+        let tail = match tag {
+            "" => format!("{line}{head}"),
+            tag => format!("{line}{line} {tag} {line}{head}"),
+        };
+        let used = lead.width() + text.width() + 1 + tail.width();
+        let fill = line.repeat(self.inner.saturating_sub(used));
+        format!("{lead}{text} {fill}{tail}")
+    }
+
+    /// One line between its rails.
+    fn line(&self, time: &str, body: &str) -> String {
+        let rail = self.dim(self.glyphs.rail);
+        let time = self.dim(&format!("{time:>width$}", width = TIME_COLUMNS - 2));
+        let space = self.inner.saturating_sub(body.width());
+        format!("{time}  {rail}{body}{:space$}{rail}", "")
+    }
+
+    /// The row that stands for the events that are not drawn.
+    fn gap(&self, hidden: &[Event], lines: &mut Vec<String>) {
+        let mut kinds: Vec<(&str, u64, Option<u64>)> = Vec::new();
+        for event in hidden {
+            let (kind, bytes) = kind_of(&event.what);
+            match kinds.iter_mut().find(|(other, ..)| *other == kind) {
+                Some((_, times, sum)) => {
+                    *times += 1;
+                    *sum = sum.zip(bytes).map(|(sum, bytes)| sum + bytes);
+                }
+                None => kinds.push((kind, 1, bytes)),
+            }
+        }
+        let kinds: Vec<String> = kinds
+            .into_iter()
+            .map(|(kind, times, bytes)| wording::repeated(kind, times, bytes))
+            .collect();
+        let summary = wording::more_steps(hidden.len() as u64, &kinds.join(", "));
+        let text = format!("{} {summary}", self.glyphs.ellipsis);
+        let width = self.inner - LEAD_COLUMNS - 1;
+        lines.push(self.line("", ""));
+        for text in fill(&words(&text), width, width) {
+            lines.push(self.line("", &format!("{:LEAD_COLUMNS$}{text}", "")));
+        }
+        lines.push(self.line("", ""));
+    }
+
+    /// Which program and connection a row is about, where that is not clear.
+    fn tag(&self, event: &Event) -> String {
+        let program = clean(&event.lane.program);
+        let program = Some(program.as_str()).filter(|name| self.names_programs && !name.is_empty());
+        wording::lane(program, event.lane.connection.filter(|_| self.names_connections))
+    }
+
+    /// The words and bytes of a row, in parts between which a line may be broken.
+    fn parts(&self, event: &Event, room: usize) -> Vec<String> {
+        let program = match event.lane.program.as_str() {
+            "" => wording::THE_PROGRAM.to_owned(),
+            name => clean(name),
+        };
+        let text = match &event.what {
+            What::Sent { bytes, segments } => {
+                let pieces = (*segments > 1).then(|| wording::in_segments(*segments));
+                return self.data(wording::SENDS, bytes, pieces, room);
+            }
+            What::Received { bytes, reads } => {
+                let pieces = (*reads > 1).then(|| wording::in_reads(*reads));
+                return self.data(wording::RECEIVES, bytes, pieces, room);
+            }
+            What::DatagramSent { bytes, .. } => {
+                let (grader, program) = self.shown_ends(event);
+                return self.data(&wording::sends_datagram(grader, program), bytes, None, room);
+            }
+            What::DatagramReceived { bytes, .. } => {
+                let (grader, program) = self.shown_ends(event);
+                return self.data(&wording::receives_datagram(program, grader), bytes, None, room);
+            }
+            What::Stdin { bytes } => return self.output(wording::STDIN, bytes, room),
+            What::Stdout { bytes } => return self.output(wording::STDOUT, bytes, room),
+            What::Stderr { bytes } => return self.stderr(bytes),
+            What::Started { command } => wording::starts(command),
+            What::GraderListens { address } => wording::grader_listens(*address),
+            What::GraderConnected { from, .. } => wording::connects(*from),
+            What::ProgramConnected { from, .. } => wording::accepts(*from),
+            What::GraderFinishedSending => wording::FINISHES_SENDING.to_owned(),
+            What::ProgramFinishedSending => wording::RECEIVES_END.to_owned(),
+            What::GraderReset => wording::RESETS.to_owned(),
+            What::ProgramReset => wording::RECEIVES_RESET.to_owned(),
+            What::GraderClosed => wording::CLOSES.to_owned(),
+            What::StdinClosed => wording::CLOSES_STDIN.to_owned(),
+            What::Signalled { signal } => wording::signals(signal),
+            What::Exited { status } => wording::exits(&program, *status),
+            What::Died { signal } => wording::dies(&program, signal),
+            What::Ended => wording::ends(&program),
+            What::Seen { text } => wording::seen(text.trim_end()),
+            What::Note { text } => text.trim_end().to_owned(),
+        };
+        words(&self.plain(&text))
+    }
+
+    /// Bytes with their number: `sends 5 bytes "hello"`, `sends 5 bytes in 5 segments "hello"`.
+    fn data(&self, verb: &str, bytes: &Sample, pieces: Option<String>, room: usize) -> Vec<String> {
+        let mut parts = words(&format!("{verb} "));
+        let pieces = pieces.map_or_else(Vec::new, |pieces| words(&format!("{pieces} ")));
+        let used: usize = parts.iter().chain(&pieces).map(|part| part.width()).sum();
+        let mut shown = show_atoms(bytes, room.saturating_sub(used), self.style.unicode);
+        let data = shown.split_off(1);
+        parts.append(&mut shown);
+        parts.extend(pieces);
+        parts.extend(data);
+        parts
+    }
+
+    /// What goes through a pipe: the bytes, and their number only where they are not all shown.
+    fn output(&self, name: &str, bytes: &Sample, room: usize) -> Vec<String> {
+        let all = data_atoms(bytes, usize::MAX, self.style.unicode);
+        let used: usize = all.iter().map(|part| part.width()).sum();
+        let is_whole = bytes.total_bytes == (bytes.head.len() + bytes.tail.len()) as u64;
+        if is_whole && bytes.total_bytes > 0 && used + name.width() < room {
+            let mut parts = vec![format!("{name} ")];
+            parts.extend(all);
+            return parts;
+        }
+        self.data(name, bytes, None, room)
+    }
+
+    /// A program's messages, line by line as it wrote them.
+    fn stderr(&self, bytes: &Sample) -> Vec<String> {
+        let is_whole = bytes.total_bytes == (bytes.head.len() + bytes.tail.len()) as u64;
+        let mut text = String::from_utf8_lossy(&bytes.head).into_owned();
+        let tail = String::from_utf8_lossy(&bytes.tail);
+        let mut parts = words(&format!("{} ", wording::STDERR));
+        if is_whole {
+            text.push_str(&tail);
+        } else {
+            let count = wording::byte_count(bytes.total_bytes);
+            parts.extend([format!("{count} "), LINE_END.to_owned()]);
+            text.truncate(text.trim_end().len());
+            let _ = write!(text, " {} {}", self.glyphs.ellipsis, tail.trim_start());
+        }
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        for (index, line) in lines.enumerate() {
+            if index > 0 {
+                parts.push(LINE_END.to_owned());
+            }
+            parts.extend(words(&self.plain(line)));
+        }
+        parts
+    }
+
+    /// The addresses of a datagram, grader's and program's, where they tell something.
+    fn shown_ends(&self, event: &Event) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let is_first = self.first_datagram.is_some_and(|first| std::ptr::eq(first, event));
+        let (grader, program) = datagram_ends(event).unzip();
+        let (several_graders, several_programs) = self.names_addresses;
+        (
+            grader.filter(|_| is_first || several_graders),
+            program.filter(|_| is_first || several_programs),
+        )
+    }
+
+    /// Words that may hold anything, so that they can be drawn.
+    fn plain(&self, text: &str) -> String {
+        let text = clean(&text.replace('\n', " "));
+        if self.style.unicode { text } else { ascii(&text) }
+    }
+
+    fn dim(&self, text: &str) -> String {
+        let paint = Paint::new().effects(Effects::DIMMED);
+        if self.style.colour { format!("{paint}{text}{paint:#}") } else { text.to_owned() }
+    }
+}
+
+/// `text` in ASCII: what has a usual replacement gets it, the rest is escaped as `\u{..}`.
+pub(crate) fn ascii(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            _ if character.is_ascii() => plain.push(character),
+            _ => match wording::in_ascii(character) {
+                "?" => plain.extend(character.escape_unicode()),
+                replacement => plain.push_str(replacement),
+            },
+        }
+    }
+    plain
+}
+
+/// The grader's and the program's address of a datagram.
+fn datagram_ends(event: &Event) -> Option<(SocketAddr, SocketAddr)> {
+    match &event.what {
+        What::DatagramSent { from, to, .. } => Some((*from, *to)),
+        What::DatagramReceived { from, to, .. } => Some((*to, *from)),
+        _ => None,
+    }
+}
+
+fn arrow_of(what: &What) -> Arrow {
+    match what {
+        What::Started { .. }
+        | What::GraderConnected { .. }
+        | What::Sent { .. }
+        | What::DatagramSent { .. }
+        | What::GraderFinishedSending
+        | What::GraderReset
+        | What::GraderClosed
+        | What::Stdin { .. }
+        | What::StdinClosed
+        | What::Signalled { .. } => Arrow::Right,
+        What::ProgramConnected { .. }
+        | What::Received { .. }
+        | What::DatagramReceived { .. }
+        | What::ProgramFinishedSending
+        | What::ProgramReset
+        | What::Stdout { .. }
+        | What::Stderr { .. } => Arrow::Left,
+        What::GraderListens { .. }
+        | What::Exited { .. }
+        | What::Died { .. }
+        | What::Ended
+        | What::Seen { .. }
+        | What::Note { .. } => Arrow::Not,
+    }
+}
+
+/// The name of a kind of event, and its bytes if it has any.
+fn kind_of(what: &What) -> (&'static str, Option<u64>) {
+    use wording::kind;
+    match what {
+        What::Started { .. } => (kind::STARTS, None),
+        What::GraderListens { .. } => (kind::LISTENS, None),
+        What::GraderConnected { .. } => (kind::CONNECTS, None),
+        What::ProgramConnected { .. } => (kind::ACCEPTS, None),
+        What::Sent { bytes, .. } => (wording::SENDS, Some(bytes.total_bytes)),
+        What::Received { bytes, .. } => (wording::RECEIVES, Some(bytes.total_bytes)),
+        What::DatagramSent { bytes, .. } => (kind::SENDS_DATAGRAM, Some(bytes.total_bytes)),
+        What::DatagramReceived { bytes, .. } => (kind::RECEIVES_DATAGRAM, Some(bytes.total_bytes)),
+        What::GraderFinishedSending => (wording::FINISHES_SENDING, None),
+        What::ProgramFinishedSending => (wording::RECEIVES_END, None),
+        What::GraderReset => (wording::RESETS, None),
+        What::ProgramReset => (wording::RECEIVES_RESET, None),
+        What::GraderClosed => (wording::CLOSES, None),
+        What::Stdin { bytes } => (wording::STDIN, Some(bytes.total_bytes)),
+        What::StdinClosed => (wording::CLOSES_STDIN, None),
+        What::Stdout { bytes } => (wording::STDOUT, Some(bytes.total_bytes)),
+        What::Stderr { bytes } => (wording::STDERR, Some(bytes.total_bytes)),
+        What::Signalled { .. } => (kind::SIGNALS, None),
+        What::Exited { .. } | What::Died { .. } => (kind::EXITS, None),
+        What::Ended => (kind::ENDS, None),
+        What::Seen { .. } | What::Note { .. } => (kind::NOTES, None),
+    }
+}
+
+/// A text in its words, each with the space after it.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    text.split_inclusive(' ').map(str::to_owned).collect()
+}
+
+/// Puts parts into lines: at most `first_width` columns for the first, `width` for the others.
+///
+/// The space at the end of a word may be lost at a line's end; a space that is a part of its own
+/// may not. Without any part there is one empty line.
+pub(crate) fn fill(parts: &[String], first_width: usize, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut limit = first_width;
+    let mut end_line = |line: &mut String, limit: &mut usize, ends_with_word: bool| {
+        if ends_with_word {
+            line.truncate(line.trim_end_matches(' ').len());
+        }
+        lines.push(std::mem::take(line));
+        *limit = width;
+    };
+    let mut ends_with_word = false;
+    for part in parts {
+        if part == LINE_END {
+            end_line(&mut line, &mut limit, ends_with_word);
+            continue;
+        }
+        let is_word = part.len() > 1;
+        let needed = if is_word { part.trim_end_matches(' ').width() } else { part.width() };
+        if !line.is_empty() && line.width() + needed > limit && needed <= width {
+            end_line(&mut line, &mut limit, ends_with_word);
+        }
+        if line.width() + needed <= limit {
+            line.push_str(part);
+        } else {
+            // A word longer than a line is broken wherever the line ends.
+            for character in part.chars() {
+                let columns = unicode_width::UnicodeWidthChar::width(character).unwrap_or(0);
+                if line.width() + columns > limit && !line.is_empty() {
+                    end_line(&mut line, &mut limit, false);
+                }
+                line.push(character);
+            }
+        }
+        ends_with_word = is_word;
+    }
+    if !line.is_empty() {
+        end_line(&mut line, &mut limit, ends_with_word);
+    }
+    if lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines
+}
+
+/// The first and the last lines, and a mark between them, of what has too many.
+fn without_middle(lines: Vec<String>, (first, last): (usize, usize), mark: &str) -> Vec<String> {
+    if lines.len() <= first + last {
+        return lines;
+    }
+    let end = lines.len() - last;
+    let mut kept = lines[..first].to_vec();
+    kept.push(mark.to_owned());
+    kept.extend_from_slice(&lines[end..]);
+    kept
+}

@@ -1,0 +1,138 @@
+//! The result of a grading, as data. `report/text.rs` and `report/json.rs` tell it.
+
+pub mod json;
+pub mod text;
+
+use std::time::Duration;
+
+use crate::manifest::Kind;
+use crate::record::Event;
+
+/// The result of one run of the grader over one or more modules.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The seed of all random input.
+    pub seed: u64,
+    /// One entry a module, in the taught order.
+    pub modules: Vec<ModuleReport>,
+    /// Why the grader itself failed, if it did.
+    pub error: Option<String>,
+}
+
+/// The result of one module.
+#[derive(Debug, Clone)]
+pub struct ModuleReport {
+    /// The module's name ("tcp-echo").
+    pub module: String,
+    /// What was graded, as the reader knows it ("exercises/tcp-echo", or the path given with `--program`).
+    pub program: String,
+    /// One entry a check, in the manifest's order.
+    pub checks: Vec<CheckReport>,
+    /// The compiler's messages, if the program does not build.
+    pub error: Option<String>,
+}
+
+/// The result of one check.
+#[derive(Debug, Clone)]
+pub struct CheckReport {
+    /// The check's id ("half-close").
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// Core or stretch.
+    pub kind: Kind,
+    /// What came of it.
+    pub status: Status,
+    /// Points it is worth.
+    pub max_points: u32,
+    /// How long it ran.
+    pub duration: Duration,
+    /// What to tell the learner, if it did not pass.
+    pub feedback: Option<Feedback>,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// The program keeps its promise.
+    Passed,
+    /// It does not.
+    Failed,
+    /// A check that this one needs failed, so it was not run.
+    Skipped,
+    /// This machine cannot show it.
+    Unsupported,
+    /// The grader failed: never the learner's loss.
+    Error,
+}
+
+/// The parts of a failure, in the order in which they are told.
+#[derive(Debug, Clone, Default)]
+pub struct Feedback {
+    /// The symptom's name ("cut-short", "not-implemented"), empty where there is none.
+    pub symptom: String,
+    /// What the program promises, in one sentence.
+    pub promise: String,
+    /// The ladder of the conversation, drawn for 80 columns without colour; empty if there was none.
+    pub transcript: String,
+    /// What `transcript` is drawn from, for drawings of another width; empty if nothing was recorded.
+    pub events: Vec<Event>,
+    /// What was expected.
+    pub expected: String,
+    /// What came instead.
+    pub got: String,
+    /// The hint for this mistake.
+    pub hint: String,
+    /// Where the lesson tells of it ("exercises/tcp-echo/README.md#half-close").
+    pub lesson: String,
+}
+
+impl CheckReport {
+    /// The points earned.
+    pub fn points(&self) -> u32 {
+        if self.status == Status::Passed { self.max_points } else { 0 }
+    }
+}
+
+impl ModuleReport {
+    /// Points earned with core checks.
+    pub fn score(&self) -> u32 {
+        self.sum(Kind::Core, CheckReport::points)
+    }
+
+    /// Points that core checks are worth.
+    pub fn max_score(&self) -> u32 {
+        self.sum(Kind::Core, |check| check.max_points)
+    }
+
+    /// Points earned with stretch checks.
+    pub fn bonus(&self) -> u32 {
+        self.sum(Kind::Stretch, CheckReport::points)
+    }
+
+    /// Whether every core check passed.
+    pub fn core_passed(&self) -> bool {
+        self.error.is_none()
+            && self
+                .checks
+                .iter()
+                .all(|check| check.kind != Kind::Core || check.status == Status::Passed)
+    }
+
+    fn sum(&self, kind: Kind, points: impl Fn(&CheckReport) -> u32) -> u32 {
+        self.checks.iter().filter(|check| check.kind == kind).map(points).sum()
+    }
+}
+
+impl Status {
+    /// The name used in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Unsupported => "unsupported",
+            Self::Error => "error",
+        }
+    }
+}

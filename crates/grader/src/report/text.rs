@@ -1,0 +1,577 @@
+//! A report as text for a person at a terminal.
+//!
+//! Each module: its checks, a line each; the first failure of a finished part in full; the other
+//! failures, a line each; what is not implemented yet. At the end one summary and one next step.
+
+use std::io;
+
+use anstyle::{AnsiColor, Effects, Style as Paint};
+use unicode_width::UnicodeWidthStr;
+
+use super::{CheckReport, Feedback, ModuleReport, Report, Status};
+use crate::bytes::{clean, thousands};
+use crate::ladder::{self, fill, words};
+use crate::manifest::Kind;
+use crate::record::What;
+use crate::wording::{self, Tally};
+
+/// How many different messages of unfinished parts are shown.
+const TODO_MESSAGES: usize = 4;
+/// The columns that a text can have.
+const COLUMNS: std::ops::RangeInclusive<usize> = 60..=120;
+/// Prose is not set wider than this: longer lines are hard to read.
+const PROSE_COLUMNS: usize = 90;
+/// The command that grades, and the one that lists the modules.
+const GRADE: &str = "cargo xtask grade";
+const LIST: &str = "cargo xtask list";
+const BOLD: Paint = Paint::new().effects(Effects::BOLD);
+const DIM: Paint = Paint::new().effects(Effects::DIMMED);
+const GOOD: Paint = AnsiColor::Green.on_default();
+const BAD: Paint = AnsiColor::Red.on_default().effects(Effects::BOLD);
+const CAUTION: Paint = AnsiColor::Yellow.on_default();
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextOptions {
+    /// The width in terminal columns; what is below 60 or above 120 counts as that.
+    pub columns: usize,
+    /// Colours, with ANSI escapes; they say nothing that the words don't.
+    pub colour: bool,
+    /// Unicode; otherwise everything is ASCII.
+    pub unicode: bool,
+    /// Every failure in full and every module line by line.
+    pub all: bool,
+}
+
+impl Default for TextOptions {
+    fn default() -> Self {
+        Self { columns: 80, colour: false, unicode: true, all: false }
+    }
+}
+
+/// Writes a report. Nothing that a program wrote reaches the terminal unescaped.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write(report: &Report, options: &TextOptions, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut page = Page { options, columns: columns(options), text: String::new() };
+    let mut tells_untouched = true;
+    for module in &report.modules {
+        let is_brief = !options.all && !tells_untouched && is_untouched(module);
+        tells_untouched &= !is_untouched(module);
+        page.module(module, is_brief);
+    }
+    if let Some(error) = &report.error {
+        page.prose(0, &wording::report_error(error.trim_end()));
+        page.blank();
+    }
+    page.prose(0, &wording::summary(&tally(report), report.seed));
+    let (step, command) = next_step(report);
+    page.heading(0, &step);
+    let command = page.printable(&command);
+    page.line(&format!("  {command}"));
+    out.write_all(page.text.as_bytes())?;
+    out.flush()
+}
+
+/// `text` without ANSI escape sequences and other control characters; line ends and tabs stay.
+pub fn without_escapes(text: &str) -> String {
+    keep_colours(text, false)
+}
+
+/// `text` without control characters; line ends and tabs stay, and colours if asked.
+fn keep_colours(text: &str, colours: bool) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|character: char| character.is_control()) {
+        kept.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let sequence = escape_sequence(rest);
+        if sequence.is_empty() {
+            let control = rest.chars().next().unwrap_or_default();
+            if matches!(control, '\n' | '\t') {
+                kept.push(control);
+            }
+            rest = &rest[control.len_utf8()..];
+        } else {
+            if colours && sequence.ends_with('m') {
+                kept.push_str(sequence);
+            }
+            rest = &rest[sequence.len()..];
+        }
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// The control sequence that `text` begins with (ECMA-48, section 5.4), or nothing.
+fn escape_sequence(text: &str) -> &str {
+    let Some(parameters) = text.strip_prefix("\x1b[") else { return "" };
+    match parameters.find(|character: char| !matches!(character, ' '..='?')) {
+        Some(end) if matches!(parameters.as_bytes()[end], b'@'..=b'~') => &text[..end + 3],
+        _ => "",
+    }
+}
+
+/// The text while it grows.
+struct Page<'a> {
+    options: &'a TextOptions,
+    columns: usize,
+    text: String,
+}
+
+impl Page<'_> {
+    fn module(&mut self, module: &ModuleReport, is_brief: bool) {
+        let checks = module.checks.len() as u64;
+        if is_brief {
+            let state = wording::untouched(checks);
+            let score = wording::score(module.score(), module.max_score());
+            self.two_sides(&module.module, &format!("{state}   {score}"));
+            self.blank();
+            return;
+        }
+        self.header(module);
+        if let Some(error) = &module.error {
+            self.prose(0, &wording::does_not_build(&module.program, checks));
+            self.blank();
+            let messages = keep_colours(error, self.options.colour);
+            self.text.push_str(messages.trim_matches('\n'));
+            self.text.push('\n');
+            self.blank();
+            return;
+        }
+        self.check_lines(module);
+        self.failures(module);
+    }
+
+    fn header(&mut self, module: &ModuleReport) {
+        let mut score = wording::score(module.score(), module.max_score());
+        let stretch = module.checks.iter().filter(|check| check.kind == Kind::Stretch);
+        let stretch: u32 = stretch.map(|check| check.max_points).sum();
+        if stretch > 0 {
+            score = format!("{score}, {}", wording::bonus(module.bonus(), stretch));
+        }
+        self.two_sides(&module.module, &score);
+        let program = self.printable(&module.program);
+        self.painted_line(DIM, &program);
+        self.blank();
+    }
+
+    fn check_lines(&mut self, module: &ModuleReport) {
+        let word_columns = module.checks.iter().map(|check| word(check).width()).max();
+        for kind in [Kind::Core, Kind::Stretch] {
+            let checks = module.checks.iter().filter(|check| check.kind == kind);
+            for (index, check) in checks.enumerate() {
+                if index == 0 && kind == Kind::Stretch {
+                    self.blank();
+                    self.line(&format!("  {}", wording::STRETCH));
+                }
+                self.check_line(check, word_columns.unwrap_or(0));
+            }
+        }
+        let skipped = count(module, |check| check.status == Status::Skipped);
+        if skipped > 0 {
+            self.blank();
+            self.prose(2, &wording::skipped(skipped));
+        }
+        self.blank();
+    }
+
+    /// Mark, word, title, points and time of one check.
+    fn check_line(&mut self, check: &CheckReport, word_columns: usize) {
+        let (mark, paint) = self.mark(check);
+        let word = word(check);
+        let milliseconds = thousands(u64::try_from(check.duration.as_millis()).unwrap_or(u64::MAX));
+        let time = match check.status {
+            Status::Skipped | Status::Unsupported => String::new(),
+            _ => format!("{milliseconds} ms"),
+        };
+        let right = format!("{:>7}{time:>11}", format!("{}/{}", check.points(), check.max_points));
+        let left_columns = 2 + mark.width() + 1 + word_columns + 2;
+        let room = self.columns.saturating_sub(left_columns + right.width() + 1);
+        let titles = fill(&words(&self.printable(&check.title)), room, room);
+        for (index, title) in titles.iter().enumerate() {
+            let gap = room.saturating_sub(title.width());
+            if index == 0 {
+                let left = self.paint(paint, &format!("{mark} {word:word_columns$}"));
+                self.line(&format!("  {left}  {title}{:gap$} {right}", ""));
+            } else {
+                self.line(&format!("{:left_columns$}{title}", ""));
+            }
+        }
+        let reason = reason(check);
+        match check.status {
+            Status::Unsupported => self.prose(left_columns, &wording::unsupported(&reason)),
+            Status::Error => self.prose(left_columns, &wording::grader_error(&reason)),
+            Status::Skipped if self.options.all => self.prose(left_columns, &reason),
+            _ => {}
+        }
+    }
+
+    fn failures(&mut self, module: &ModuleReport) {
+        let (todo, mut failed): (Vec<_>, Vec<_>) = module
+            .checks
+            .iter()
+            .filter(|check| check.status == Status::Failed)
+            .partition(|check| symptom(check) == wording::NOT_IMPLEMENTED);
+        // A core failure comes before every stretch failure.
+        failed.sort_by_key(|check| check.kind == Kind::Stretch);
+        let in_full = if self.options.all { failed.len() } else { failed.len().min(1) };
+        let (full, brief) = failed.split_at(in_full);
+        for check in full {
+            self.failure(check);
+        }
+        if !brief.is_empty() {
+            self.heading(0, wording::ALSO_FAILED);
+            let id_columns = brief.iter().map(|check| check.id.width()).max().unwrap_or(0);
+            for check in brief {
+                let text =
+                    format!("{:id_columns$}  {}", check.id, wording::heading(symptom(check)));
+                self.hanging(2, id_columns + 2, &text);
+            }
+            self.blank();
+        }
+        if !todo.is_empty() {
+            self.todo(&todo);
+        }
+    }
+
+    /// What is not implemented yet, each message once.
+    fn todo(&mut self, checks: &[&CheckReport]) {
+        self.heading(0, &wording::not_implemented(checks.len() as u64));
+        let mut messages: Vec<&str> = Vec::new();
+        for check in checks {
+            let got = check.feedback.as_ref().map_or("", |feedback| feedback.got.trim());
+            if !got.is_empty() && !messages.contains(&got) {
+                messages.push(got);
+            }
+        }
+        for message in messages.iter().take(TODO_MESSAGES) {
+            self.block(2, message);
+        }
+        let hint = checks
+            .iter()
+            .filter_map(|check| check.feedback.as_ref())
+            .find(|feedback| !feedback.lesson.is_empty());
+        if let Some(feedback) = hint {
+            self.prose(2, &format!("{} {}", wording::LESSON, feedback.lesson));
+        }
+        self.blank();
+    }
+
+    /// The parts of one failure, in their order.
+    fn failure(&mut self, check: &CheckReport) {
+        let (mark, paint) = self.mark(check);
+        let head = self.paint(paint, &format!("{mark} {}", word(check)));
+        let title = format!("{}: {}", check.id, check.title);
+        let title = self.printable(&title);
+        self.line(&format!("{head}  {}", self.paint(BOLD, &title)));
+        self.blank();
+        let nothing = Feedback::default();
+        let feedback = check.feedback.as_ref().unwrap_or(&nothing);
+        self.part(wording::PROMISE, &feedback.promise);
+        let heading = wording::heading(&feedback.symptom);
+        let happened = format!("{}: {heading}", wording::HAPPENED);
+        self.heading(2, &happened);
+        self.ladder(feedback);
+        self.part(wording::EXPECTED, &feedback.expected);
+        self.part(wording::GOT, &feedback.got);
+        self.part(wording::HINT, &feedback.hint);
+        if !feedback.lesson.is_empty() {
+            self.prose(2, &format!("{} {}", wording::LESSON, feedback.lesson));
+            self.blank();
+        }
+    }
+
+    fn part(&mut self, heading: &str, text: &str) {
+        if text.trim().is_empty() {
+            return;
+        }
+        self.heading(2, heading);
+        self.block(4, text);
+        self.blank();
+    }
+
+    fn ladder(&mut self, feedback: &Feedback) {
+        let style = ladder::Style {
+            columns: self.columns - 2,
+            unicode: self.options.unicode,
+            colour: self.options.colour,
+        };
+        if !feedback.events.is_empty() {
+            for line in ladder::draw(&feedback.events, &style).lines() {
+                self.line(&format!("  {line}"));
+            }
+        } else {
+            for line in feedback.transcript.lines() {
+                let line = self.printable(line);
+                self.line(&line);
+            }
+        }
+        self.blank();
+    }
+
+    fn mark(&self, check: &CheckReport) -> (&'static str, Paint) {
+        let (unicode, ascii, paint) = match check.status {
+            Status::Passed => ("✓", "+", GOOD),
+            Status::Failed if symptom(check) == wording::NOT_IMPLEMENTED => {
+                ("○", "o", Paint::new())
+            }
+            Status::Failed => ("✗", "x", BAD),
+            Status::Skipped => ("-", "-", DIM),
+            Status::Unsupported => ("?", "?", CAUTION),
+            Status::Error => ("!", "!", CAUTION),
+        };
+        (if self.options.unicode { unicode } else { ascii }, paint)
+    }
+
+    /// A text at the left and one at the right margin, or below each other.
+    fn two_sides(&mut self, left: &str, right: &str) {
+        let left = self.printable(left);
+        let gap = self.columns.saturating_sub(left.width() + right.width());
+        let left = self.paint(BOLD, &left);
+        if gap < 2 {
+            self.line(&left);
+            self.prose(2, right);
+        } else {
+            self.line(&format!("{left}{:gap$}{right}", ""));
+        }
+    }
+
+    fn heading(&mut self, indent: usize, text: &str) {
+        for line in
+            fill(&words(&self.printable(text)), self.columns - indent, self.columns - indent)
+        {
+            let line = self.paint(BOLD, &line);
+            self.line(&format!("{:indent$}{line}", ""));
+        }
+    }
+
+    /// Text with line ends of its own; each line is filled, and one with a caret stays below its
+    /// bytes.
+    fn block(&mut self, indent: usize, text: &str) {
+        let lines: Vec<&str> = text.trim_end().trim_start_matches('\n').lines().collect();
+        let mut index = 0;
+        while let Some(line) = lines.get(index) {
+            let caret =
+                lines.get(index + 1).copied().and_then(|next| Some((next, caret_column(next)?)));
+            if let Some((below, column)) = caret {
+                let (line, below) = self.with_caret(line, below, column);
+                self.line(&format!("{:indent$}{line}", ""));
+                self.line(&format!("{:indent$}{below}", ""));
+                index += 2;
+            } else {
+                self.prose(indent, line);
+                index += 1;
+            }
+        }
+    }
+
+    /// A line and the caret line below it, which moves along where the line grows by escapes.
+    fn with_caret(&self, line: &str, below: &str, column: usize) -> (String, String) {
+        let mut columns = 0;
+        let before: String = line
+            .chars()
+            .take_while(|character| {
+                columns += unicode_width::UnicodeWidthChar::width(*character).unwrap_or(0);
+                columns <= column
+            })
+            .collect();
+        let moved = self.printable(&before).width().saturating_sub(before.width());
+        let below = format!("{:moved$}{}", "", self.printable(below));
+        (self.printable(line), below)
+    }
+
+    /// One paragraph; its own indent is kept by every line of it.
+    fn prose(&mut self, indent: usize, text: &str) {
+        for line in text.lines() {
+            let own = line.len() - line.trim_start_matches(' ').len();
+            self.hanging(indent + own, 0, line.trim_start_matches(' '));
+        }
+    }
+
+    /// A line whose continuations are indented by `hang` more.
+    fn hanging(&mut self, indent: usize, hang: usize, text: &str) {
+        let width = self.columns.min(PROSE_COLUMNS).saturating_sub(indent).max(20);
+        let text = self.printable(text);
+        let lines = fill(&words(&text), width, width.saturating_sub(hang).max(20));
+        for (index, line) in lines.iter().enumerate() {
+            let indent = if index == 0 { indent } else { indent + hang };
+            self.line(&format!("{:indent$}{line}", ""));
+        }
+    }
+
+    /// One line of text that a terminal can show, in ASCII if asked.
+    fn printable(&self, text: &str) -> String {
+        let text = clean(&text.replace('\t', "    "));
+        if self.options.unicode { text } else { ladder::ascii(&text) }
+    }
+
+    fn painted_line(&mut self, paint: Paint, text: &str) {
+        let text = self.paint(paint, text);
+        self.line(&text);
+    }
+
+    fn paint(&self, paint: Paint, text: &str) -> String {
+        if self.options.colour { format!("{paint}{text}{paint:#}") } else { text.to_owned() }
+    }
+
+    fn line(&mut self, text: &str) {
+        self.text.push_str(text.trim_end_matches(' '));
+        self.text.push('\n');
+    }
+
+    fn blank(&mut self) {
+        self.text.push('\n');
+    }
+}
+
+/// The column of the caret of a line that stands below bytes, as `bytes::first_difference` makes
+/// it.
+fn caret_column(line: &str) -> Option<usize> {
+    let is_first = line.trim_start().starts_with('^');
+    let is_last = line.ends_with(" ^");
+    (is_first || is_last).then(|| line.find('^').map(|at| line[..at].width()))?
+}
+
+fn columns(options: &TextOptions) -> usize {
+    options.columns.clamp(*COLUMNS.start(), *COLUMNS.end())
+}
+
+fn word(check: &CheckReport) -> &'static str {
+    wording::status(check.status, symptom(check))
+}
+
+fn symptom(check: &CheckReport) -> &str {
+    check.feedback.as_ref().map_or("", |feedback| &feedback.symptom)
+}
+
+/// Why a check could not be judged.
+fn reason(check: &CheckReport) -> String {
+    let Some(feedback) = &check.feedback else { return wording::NO_REASON.to_owned() };
+    let told = [&feedback.got, &feedback.expected].into_iter().find(|text| !text.trim().is_empty());
+    told.map_or_else(|| wording::NO_REASON.to_owned(), |text| text.trim().to_owned())
+}
+
+fn count(module: &ModuleReport, is_meant: impl Fn(&CheckReport) -> bool) -> u64 {
+    module.checks.iter().filter(|check| is_meant(check)).count() as u64
+}
+
+/// Whether nothing of a module is written yet.
+fn is_untouched(module: &ModuleReport) -> bool {
+    module.error.is_none()
+        && module.checks.iter().any(|check| symptom(check) == wording::NOT_IMPLEMENTED)
+        && module.checks.iter().all(|check| {
+            symptom(check) == wording::NOT_IMPLEMENTED
+                || matches!(check.status, Status::Skipped | Status::Unsupported)
+        })
+}
+
+fn tally(report: &Report) -> Tally {
+    let mut tally = Tally::default();
+    for module in &report.modules {
+        tally.modules += 1;
+        tally.complete += u32::from(module.core_passed());
+        for check in &module.checks {
+            let passed = u32::from(check.status == Status::Passed);
+            match check.kind {
+                Kind::Core => {
+                    tally.core += 1;
+                    tally.core_passed += passed;
+                }
+                Kind::Stretch => {
+                    tally.stretch += 1;
+                    tally.stretch_passed += passed;
+                }
+            }
+            tally.errors += u32::from(check.status == Status::Error);
+        }
+    }
+    tally
+}
+
+/// The one thing to do next, and the command that shows whether it helped.
+fn next_step(report: &Report) -> (String, String) {
+    let modules = &report.modules;
+    let failed = |module: &ModuleReport, kind: Kind| {
+        module.checks.iter().any(|check| check.kind == kind && check.status == Status::Failed)
+    };
+    if let Some(module) = modules.iter().find(|module| module.error.is_some()) {
+        return (wording::next_build(&place(module)), command(module));
+    }
+    if let Some(module) = modules.iter().find(|module| failed(module, Kind::Core)) {
+        return (wording::next_edit(&place(module)), command(module));
+    }
+    let errors = |module: &&ModuleReport| count(module, |check| check.status == Status::Error) > 0;
+    let erring = modules.iter().find(errors);
+    if report.error.is_some() || erring.is_some() {
+        let command = erring.or(modules.first()).map_or_else(|| GRADE.to_owned(), command);
+        return (wording::NEXT_AGAIN.to_owned(), command);
+    }
+    match modules.iter().find(|module| failed(module, Kind::Stretch)) {
+        Some(module) => (wording::next_stretch(&place(module)), command(module)),
+        None => (wording::NEXT_LIST.to_owned(), LIST.to_owned()),
+    }
+}
+
+/// The command that grades a module again.
+fn command(module: &ModuleReport) -> String {
+    let name = &module.module;
+    if module.program.starts_with("exercises/") {
+        format!("{GRADE} {name}")
+    } else if module.program.starts_with("solutions/") {
+        format!("{GRADE} {name} --solutions")
+    } else {
+        format!("{GRADE} {name} --program {}", quoted(&module.program))
+    }
+}
+
+/// A path as a shell takes it for one word.
+fn quoted(path: &str) -> String {
+    let is_plain =
+        |character: char| character.is_alphanumeric() || "/._-+:@%=,".contains(character);
+    if !path.is_empty() && path.chars().all(is_plain) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}
+
+/// Where the learner goes on: the file and line of the first unfinished part, else the source
+/// folder.
+fn place(module: &ModuleReport) -> String {
+    let is_course = ["exercises/", "solutions/"].iter().any(|top| module.program.starts_with(top));
+    if !is_course {
+        return module.program.clone();
+    }
+    let failed = module.checks.iter().filter(|check| check.status == Status::Failed);
+    let mut failed: Vec<&CheckReport> = failed.collect();
+    failed.sort_by_key(|check| check.kind == Kind::Stretch);
+    // What is written and wrong comes before what is not written yet, as in the text above.
+    let told = failed.iter().find(|check| symptom(check) != wording::NOT_IMPLEMENTED);
+    let feedback = told.or(failed.first()).and_then(|check| check.feedback.as_ref());
+    let file = feedback.and_then(|feedback| panicked_at(feedback, &module.program));
+    file.unwrap_or_else(|| format!("{}/src", module.program.trim_end_matches('/')))
+}
+
+/// The place in the module's own sources that a panic message names:
+/// "exercises/tcp-echo/src/server.rs:31".
+fn panicked_at(feedback: &Feedback, program: &str) -> Option<String> {
+    let mut texts = vec![feedback.got.clone()];
+    for event in &feedback.events {
+        if let What::Stderr { bytes } = &event.what {
+            texts.push(String::from_utf8_lossy(&bytes.head).into_owned());
+        }
+    }
+    let sources = format!("{}/src/", program.trim_end_matches('/'));
+    texts.iter().find_map(|text| {
+        let (_, rest) = text.split_once("panicked at ")?;
+        let place = rest.split_whitespace().next()?;
+        let mut parts = place.trim_end_matches(':').split(':');
+        let file = parts.next().filter(|file| file.ends_with(".rs"))?;
+        let line = parts.next().filter(|line| line.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let inside = file.strip_prefix(&sources).or_else(|| file.strip_prefix("src/"))?;
+        Some(format!("{sources}{inside}:{line}"))
+    })
+}

@@ -1,0 +1,302 @@
+//! Runs the checks of a module side by side, each with its own program, port and folder.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sandbox::Sandbox;
+
+use crate::check::Check;
+use crate::failure::{Failure, Stop, Symptom, Verdict};
+use crate::ladder::{self, Style};
+use crate::manifest::{CheckEntry, Manifest};
+use crate::module::{CheckFn, Module, Target};
+use crate::pattern::Random;
+use crate::record::Event;
+use crate::report::{CheckReport, Feedback, ModuleReport, Status};
+use crate::wording::steps;
+
+/// How many checks run at the same time. They mostly wait for programs, so this is more than the processors.
+const AT_ONCE: usize = 12;
+/// How often a check is run again when the grader itself failed.
+const TRIES: u32 = 2;
+
+/// What to grade, and how.
+#[derive(Debug, Clone)]
+pub struct Plan<'a> {
+    /// The checks.
+    pub module: &'a Module,
+    /// What they are worth and how they are told.
+    pub manifest: &'a Manifest,
+    /// The program.
+    pub target: Target,
+    /// Only these checks, without those that they need.
+    pub only: Option<Vec<String>>,
+    /// Decides all random input.
+    pub seed: u64,
+    /// How long one wait may take.
+    pub deadline: Duration,
+}
+
+/// Grades one program with the checks of one module.
+///
+/// A check that the manifest names and the module lacks is reported as the grader's error, never left out.
+pub fn run(plan: &Plan, sandbox: &Sandbox) -> ModuleReport {
+    let entries: Vec<&CheckEntry> =
+        plan.manifest.checks.iter().filter(|entry| plan.wants(entry)).collect();
+    let board = Board::new(&entries);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(entries.len()) {
+            scope.spawn(|| {
+                while let Some(index) = board.next(plan, &entries) {
+                    let report = run_check(plan, sandbox, entries[index]);
+                    board.put(index, report);
+                }
+            });
+        }
+    });
+    ModuleReport {
+        module: plan.module.name.to_owned(),
+        program: plan.target.shown_as.clone(),
+        checks: board.reports(&entries),
+        error: None,
+    }
+}
+
+impl Plan<'_> {
+    fn wants(&self, entry: &CheckEntry) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&entry.id))
+    }
+
+    fn function(&self, id: &str) -> Option<CheckFn> {
+        self.module.checks.iter().find(|(name, _)| *name == id).map(|(_, function)| *function)
+    }
+}
+
+/// Which checks wait, run and are done.
+struct Board {
+    slots: Mutex<Vec<Slot>>,
+    changed: Condvar,
+    places: HashMap<String, usize>,
+}
+
+enum Slot {
+    Waiting,
+    Running,
+    Done(Box<CheckReport>),
+}
+
+/// What the checks that a check needs say of it.
+enum Needs {
+    Open,
+    Met,
+    Broken(String),
+}
+
+impl Board {
+    fn new(entries: &[&CheckEntry]) -> Self {
+        let places =
+            entries.iter().enumerate().map(|(index, entry)| (entry.id.clone(), index)).collect();
+        let slots = entries.iter().map(|_| Slot::Waiting).collect();
+        Self { slots: Mutex::new(slots), changed: Condvar::new(), places }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next check to run; waits while all that is left needs one that runs. `None` when nothing is left.
+    fn next(&self, plan: &Plan, entries: &[&CheckEntry]) -> Option<usize> {
+        let mut slots = self.lock();
+        loop {
+            let mut waits = false;
+            for index in 0..entries.len() {
+                if !matches!(slots[index], Slot::Waiting) {
+                    continue;
+                }
+                match self.needs(&slots, plan, entries[index]) {
+                    Needs::Open => waits = true,
+                    Needs::Met => {
+                        slots[index] = Slot::Running;
+                        return Some(index);
+                    }
+                    Needs::Broken(why) => {
+                        slots[index] = Slot::Done(Box::new(skipped(plan, entries[index], &why)));
+                        self.changed.notify_all();
+                    }
+                }
+            }
+            if !waits && !slots.iter().any(|slot| matches!(slot, Slot::Waiting)) {
+                return None;
+            }
+            if !waits {
+                continue;
+            }
+            slots = self.changed.wait(slots).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn needs(&self, slots: &[Slot], plan: &Plan, entry: &CheckEntry) -> Needs {
+        for need in &entry.needs {
+            let Some(place) = self.places.get(need).copied() else { continue };
+            match &slots[place] {
+                Slot::Done(report) if report.status == Status::Passed => {}
+                // A program that is not written yet ends at once: running the check tells more than skipping it.
+                Slot::Done(report) if is_not_implemented(report) => {}
+                Slot::Done(_) => {
+                    let title = plan.manifest.checks.iter().find(|check| check.id == *need);
+                    return Needs::Broken(
+                        title.map_or_else(|| need.clone(), |check| check.title.clone()),
+                    );
+                }
+                _ => return Needs::Open,
+            }
+        }
+        Needs::Met
+    }
+
+    fn put(&self, index: usize, report: CheckReport) {
+        self.lock()[index] = Slot::Done(Box::new(report));
+        self.changed.notify_all();
+    }
+
+    fn reports(self, entries: &[&CheckEntry]) -> Vec<CheckReport> {
+        let slots = self.slots.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let pairs = slots.into_iter().zip(entries);
+        pairs
+            .map(|(slot, entry)| match slot {
+                Slot::Done(report) => *report,
+                _ => report_of(entry, Status::Error, Duration::ZERO, lost(entry)),
+            })
+            .collect()
+    }
+}
+
+fn is_not_implemented(report: &CheckReport) -> bool {
+    let symptom = report.feedback.as_ref().map(|feedback| feedback.symptom.as_str());
+    symptom == Some(Symptom::NotImplemented.as_str())
+}
+
+/// Runs one check, again if the grader itself failed.
+fn run_check(plan: &Plan, sandbox: &Sandbox, entry: &CheckEntry) -> CheckReport {
+    let began = Instant::now();
+    let Some(function) = plan.function(&entry.id) else {
+        let error = Stop::Error(anyhow::anyhow!(steps::no_such_function(&entry.id)));
+        return conclude(plan, entry, Err(error), &[], began.elapsed());
+    };
+    let mut tries = 1;
+    loop {
+        let (verdict, events) = run_once(plan, sandbox, entry, function);
+        if matches!(verdict, Err(Stop::Error(_))) && tries < TRIES {
+            tries += 1;
+            continue;
+        }
+        return conclude(plan, entry, verdict, &events, began.elapsed());
+    }
+}
+
+fn run_once(
+    plan: &Plan,
+    sandbox: &Sandbox,
+    entry: &CheckEntry,
+    function: CheckFn,
+) -> (Verdict, Vec<Event>) {
+    let folder = sandbox.scratch().join(format!("{}-{}", plan.module.name, entry.id));
+    if let Err(error) = fresh_folder(&folder) {
+        return (Err(error.into()), Vec::new());
+    }
+    let random = Random::new(plan.seed, &entry.id);
+    let mut check = Check::new(sandbox, &plan.target, folder.clone(), random, plan.deadline);
+    let recorder = check.context.recorder.clone();
+    let verdict = catch_unwind(AssertUnwindSafe(|| {
+        function(&mut check).map_err(|stop| check.context.conclude(stop))
+    }));
+    let verdict = verdict.unwrap_or_else(|panic| Err(Stop::Error(panic_message(panic.as_ref()))));
+    drop(check);
+    // The programs are gone with the check; what they left in its folder goes with the run at the latest.
+    let _ = fs_err::remove_dir_all(&folder);
+    (verdict, recorder.events())
+}
+
+fn fresh_folder(folder: &std::path::Path) -> std::io::Result<()> {
+    if folder.exists() {
+        fs_err::remove_dir_all(folder)?;
+    }
+    fs_err::create_dir(folder)
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    anyhow::anyhow!(steps::check_panicked(text))
+}
+
+fn conclude(
+    plan: &Plan,
+    entry: &CheckEntry,
+    verdict: Verdict,
+    events: &[Event],
+    duration: Duration,
+) -> CheckReport {
+    let (status, feedback) = match verdict {
+        Ok(()) => (Status::Passed, None),
+        Err(Stop::Failed(failure)) => {
+            (Status::Failed, Some(feedback(plan, entry, &failure, events)))
+        }
+        Err(Stop::Unsupported(why)) => (Status::Unsupported, Some(plain(entry, why))),
+        Err(Stop::Error(error)) => {
+            let mut feedback = plain(entry, format!("{error:#}"));
+            feedback.transcript = ladder::draw(events, &Style::plain());
+            (Status::Error, Some(feedback))
+        }
+    };
+    report_of(entry, status, duration, feedback)
+}
+
+fn feedback(plan: &Plan, entry: &CheckEntry, failure: &Failure, events: &[Event]) -> Feedback {
+    let symptom = failure.symptom.as_str();
+    let mistake = entry.mistakes.iter().find(|mistake| mistake.symptom == symptom);
+    let hint = mistake.map(|mistake| &mistake.hint).or(entry.hints.first());
+    Feedback {
+        symptom: symptom.to_owned(),
+        promise: entry.promise.clone(),
+        transcript: ladder::draw(events, &Style::plain()),
+        events: events.to_vec(),
+        expected: failure.expected.clone(),
+        got: failure.got.clone(),
+        hint: hint.cloned().unwrap_or_default(),
+        lesson: format!("exercises/{}/README.md#{}", plan.module.name, entry.lesson),
+    }
+}
+
+fn plain(entry: &CheckEntry, got: String) -> Feedback {
+    Feedback { promise: entry.promise.clone(), got, ..Feedback::default() }
+}
+
+fn skipped(plan: &Plan, entry: &CheckEntry, why: &str) -> CheckReport {
+    let mut feedback = plain(entry, steps::skipped(why));
+    feedback.lesson = format!("exercises/{}/README.md#{}", plan.module.name, entry.lesson);
+    report_of(entry, Status::Skipped, Duration::ZERO, Some(feedback))
+}
+
+fn lost(entry: &CheckEntry) -> Option<Feedback> {
+    Some(plain(entry, steps::no_result().to_owned()))
+}
+
+fn report_of(
+    entry: &CheckEntry,
+    status: Status,
+    duration: Duration,
+    feedback: Option<Feedback>,
+) -> CheckReport {
+    CheckReport {
+        id: entry.id.clone(),
+        title: entry.title.clone(),
+        kind: entry.kind,
+        status,
+        max_points: entry.points,
+        duration,
+        feedback,
+    }
+}

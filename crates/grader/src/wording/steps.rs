@@ -1,0 +1,404 @@
+//! What the steps of a check say: what they expect, and what came instead.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use sandbox::Exit;
+
+use crate::bytes::{self, thousands};
+use crate::record::Sample;
+use crate::resources::Footprint;
+
+/// How many columns of bytes an expectation shows.
+const SHOWN_COLUMNS: usize = 60;
+
+/// The line with which a server says that it is ready.
+pub fn ready_line() -> &'static str {
+    "the line `listening on IP:PORT` on standard output"
+}
+
+/// Exactly the ready line on standard output, and what stands there.
+pub fn ready_line_only(expected: &str, printed: &str) -> (String, String) {
+    (format!("exactly this on standard output: \"{expected}\""), self::printed(printed))
+}
+
+/// What a program printed on standard output.
+pub fn printed(text: &str) -> String {
+    if text.is_empty() {
+        "nothing on standard output".to_owned()
+    } else {
+        format!("this on standard output: \"{text}\"")
+    }
+}
+
+/// The grader found a server's address by itself.
+pub fn address_found(address: SocketAddr) -> String {
+    format!("the ready line does not lead to it; its socket says that it listens at {address}")
+}
+
+/// The role as the learner names it; "program" where the first argument is none.
+pub fn role_name(role: &str) -> String {
+    let plain = !role.is_empty() && role.len() <= 12;
+    if plain && role.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        role.to_owned()
+    } else {
+        "program".to_owned()
+    }
+}
+
+/// "your server", "your second server".
+pub fn program_name(role: &str, ordinal: usize) -> String {
+    match ordinal {
+        0 | 1 => format!("your {role}"),
+        2 => format!("your second {role}"),
+        3 => format!("your third {role}"),
+        _ => format!("your {role} no. {ordinal}"),
+    }
+}
+
+/// A command line as one would type it.
+pub fn command(program: &Path, arguments: &[String]) -> String {
+    let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy();
+    let name = name.strip_suffix("-solution").unwrap_or(&name);
+    let mut line = name.to_owned();
+    for argument in arguments {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/=[]@%+,".contains(c);
+        if !argument.is_empty() && argument.chars().all(plain) {
+            let _ = write!(line, " {argument}");
+        } else {
+            let _ = write!(line, " \"{}\"", bytes::escape(argument.as_bytes()));
+        }
+    }
+    line
+}
+
+/// The program could not be started.
+pub fn cannot_start() -> &'static str {
+    "start the program"
+}
+
+/// That a server accepts a connection.
+pub fn accepts_connection(who: &str, to: SocketAddr) -> String {
+    format!("{who} accepts a connection at {to}")
+}
+
+/// That a client connects to the grader.
+pub fn connects(who: &str, to: SocketAddr) -> String {
+    format!("{who} connects to {to}")
+}
+
+/// Why connecting failed.
+pub fn connect_failed(error: &std::io::Error) -> String {
+    format!("connect failed: {error}")
+}
+
+/// That a program takes what the grader sends.
+pub fn takes_bytes(who: &str, count: usize) -> String {
+    format!("{who} reads what the grader sends ({} bytes left)", thousands(count as u64))
+}
+
+/// That a program reads a segment.
+pub fn reads_segment(who: &str, count: usize) -> String {
+    format!("{who} reads a segment of {count} byte{}", if count == 1 { "" } else { "s" })
+}
+
+/// That a program reads its standard input.
+pub fn reads_stdin(who: &str) -> String {
+    format!("{who} reads its standard input")
+}
+
+/// That the next of these bytes come.
+pub fn sends_bytes(who: &str, expected: &[u8], done: usize) -> String {
+    let left = bytes::show(&Sample::of(&expected[done..]), SHOWN_COLUMNS);
+    let before = done as u64;
+    if before == 0 {
+        format!("{left} from {who}")
+    } else {
+        format!("{left} from {who}, after the {} bytes that came", thousands(before))
+    }
+}
+
+/// That a datagram with these bytes comes.
+pub fn sends_datagram(who: &str, expected: &[u8]) -> String {
+    let shown = bytes::show(&Sample::of(expected), SHOWN_COLUMNS);
+    format!("a datagram of {shown} from {who}")
+}
+
+/// Two datagrams at their first difference.
+pub fn datagram_bytes(expected: &str, got: &str, wanted: u64, came: u64) -> (String, String) {
+    (
+        format!("a datagram of {} bytes:\n{expected}", thousands(wanted)),
+        format!("a datagram of {} bytes:\n{got}", thousands(came)),
+    )
+}
+
+/// That the rest of many bytes comes.
+pub fn sends_many(who: &str, total: u64, done: u64) -> String {
+    format!("{} bytes from {who}; {} came so far", thousands(total), thousands(done))
+}
+
+/// That these bytes come, already in words.
+pub fn sends_bytes_text(who: &str, expected: &str) -> String {
+    format!("from {who}:\n{expected}")
+}
+
+/// That the stream ends.
+pub fn ends_stream(who: &str) -> String {
+    format!("the end of the stream: {who} closes, or finishes its sending half")
+}
+
+/// That a client finishes its sending half.
+pub fn finishes_sending(who: &str) -> String {
+    format!("{who} sends all it has, then finishes its sending half (shutdown)")
+}
+
+/// That a program ends.
+pub fn ends(who: &str) -> String {
+    format!("{who} ends by itself")
+}
+
+/// That a program goes on.
+pub fn still_runs(who: &str) -> String {
+    format!("{who} goes on running")
+}
+
+/// That a descriptor is an open socket, and what it is.
+pub fn open_socket(who: &str, descriptor: i32, name: Option<&str>) -> (String, String) {
+    let expected = format!("descriptor {descriptor} of {who} is an open socket");
+    let got = match name {
+        Some(name) => format!("it is {}", bytes::escape(name.as_bytes())),
+        None => "no such descriptor is open".to_owned(),
+    };
+    (expected, got)
+}
+
+/// That a program is stopped by SIGSTOP.
+pub fn stops(who: &str) -> String {
+    format!("the kernel stops {who} (SIGSTOP)")
+}
+
+/// The stream ended too early.
+pub fn ended_after(consumed: u64) -> String {
+    match consumed {
+        0 => "the end of the stream, and not one byte before it".to_owned(),
+        1 => "the end of the stream after 1 byte".to_owned(),
+        _ => format!("the end of the stream after {} bytes", thousands(consumed)),
+    }
+}
+
+/// The connection was reset.
+pub fn was_reset(consumed: u64) -> String {
+    let after = thousands(consumed);
+    format!("a reset (RST) after {after} byte{}", if consumed == 1 { "" } else { "s" })
+}
+
+/// Bytes beyond those expected.
+pub fn extra_bytes(shown: &str) -> String {
+    format!("more bytes: {shown}")
+}
+
+/// A program that waits and will never act.
+pub fn stalled(seen: &str) -> String {
+    format!("nothing, and nothing will come:\n{}", seen.trim_end())
+}
+
+/// A program that did not act in time.
+pub fn too_late(waited: Duration, seen: &str) -> String {
+    let seconds = waited.as_secs_f64();
+    let mut text = format!("nothing for {seconds:.1} seconds");
+    if !seen.trim().is_empty() {
+        let _ = write!(text, ":\n{}", seen.trim_end());
+    }
+    text
+}
+
+/// A program that ended, and what it said.
+pub fn ended(who: &str, exit: &Exit, stderr: &str) -> String {
+    let mut text = match (exit.signal, exit.status) {
+        (Some(signal), _) => format!("{who} was ended by the signal {}", signal_name(signal)),
+        (None, Some(101)) => format!("{who} panicked (exit status 101)"),
+        (None, status) => format!("{who} ended with exit status {}", status.unwrap_or(-1)),
+    };
+    let stderr = stderr.trim_end();
+    if stderr.is_empty() {
+        text.push_str(" and wrote nothing to standard error");
+    } else {
+        text.push_str("; on standard error:");
+        for line in last_lines(stderr, 6) {
+            let _ = write!(text, "\n    {}", bytes::escape(line.as_bytes()));
+        }
+    }
+    text
+}
+
+/// A program that the grader had already ended.
+pub fn ended_by_grader(who: &str) -> String {
+    format!("{who} was already ended by the grader")
+}
+
+/// A part that is not written yet.
+pub fn not_implemented(who: &str, todo: &str) -> String {
+    if todo.is_empty() {
+        format!("{who} reaches a part that is not implemented yet")
+    } else {
+        format!("{who} reaches todo!: {}", bytes::escape(todo.as_bytes()))
+    }
+}
+
+/// A program that prints without end.
+pub fn flood(who: &str, is_stdout: bool, limit: u64) -> (String, String) {
+    let stream = if is_stdout { "standard output" } else { "standard error" };
+    let expected = format!("at most {} bytes on {stream} of {who}", thousands(limit));
+    (expected, format!("more than that; the grader stopped reading and ended {who}"))
+}
+
+/// An exit status.
+pub fn status_wanted(expected: &[i32]) -> String {
+    let all: Vec<String> = expected.iter().map(i32::to_string).collect();
+    format!("exit status {}", all.join(" or "))
+}
+
+/// Bytes on standard output, at the first difference.
+pub fn stdout_bytes(expected: &str, got: &str, wanted: u64, came: u64) -> (String, String) {
+    (
+        format!("{} bytes on standard output:\n{expected}", thousands(wanted)),
+        format!("{} bytes on standard output:\n{got}", thousands(came)),
+    )
+}
+
+/// One line on standard error that names something.
+pub fn error_line(what: &str, lines: usize, stderr: &str) -> (String, String) {
+    let naming = if what.is_empty() { String::new() } else { format!(" that names {what}") };
+    let expected = format!("exactly one line on standard error{naming}");
+    let got = match lines {
+        0 => "nothing on standard error".to_owned(),
+        1 => format!("one line: \"{stderr}\""),
+        _ => format!("{lines} lines: \"{stderr}\""),
+    };
+    (expected, got)
+}
+
+/// Words on standard error.
+pub fn error_containing(what: &str, stderr: &str) -> (String, String) {
+    let expected =
+        format!("a line on standard error that contains \"{}\"", bytes::escape(what.as_bytes()));
+    (expected, format!("on standard error: \"{stderr}\""))
+}
+
+/// The grader leaves what comes in the kernel's buffers.
+pub fn stops_reading() -> &'static str {
+    "the grader stops reading; the kernel's buffers fill"
+}
+
+/// The grader reads again.
+pub fn reads_again() -> &'static str {
+    "the grader reads again"
+}
+
+/// This machine has no such address.
+pub fn no_such_address(host: &str) -> String {
+    format!("this machine has no address {host}")
+}
+
+/// Why a check was not run.
+pub fn skipped(needed: &str) -> String {
+    format!("not run: it shows nothing until \"{needed}\" passes")
+}
+
+/// The manifest names a check that the module does not have.
+pub fn no_such_function(id: &str) -> String {
+    format!("the manifest names the check {id}, and the module has no function for it")
+}
+
+/// A check panicked.
+pub fn check_panicked(text: &str) -> String {
+    format!("the check itself panicked: {text}")
+}
+
+/// A check that left no result.
+pub fn no_result() -> &'static str {
+    "the check left no result"
+}
+
+/// What a program may hold when all conversations are over.
+pub fn footprint_wanted(before: Footprint, slack: usize) -> String {
+    format!("{}, as after the first conversation (a pool may grow by {slack})", footprint(before))
+}
+
+/// What a program holds.
+pub fn footprint(now: Footprint) -> String {
+    let Footprint { threads, descriptors, zombies } = now;
+    let threads = format!("{threads} thread{}", plural(threads));
+    let descriptors = format!("{descriptors} open descriptor{}", plural(descriptors));
+    match zombies {
+        0 => format!("{threads} and {descriptors}"),
+        _ => format!("{threads}, {descriptors} and {zombies} ended children not waited for"),
+    }
+}
+
+/// How much memory a program may take, and how much it took.
+pub fn memory(limit: u64, growth: u64) -> (String, String) {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let expected = format!("at most {:.0} MiB of the program's own memory", mib(limit));
+    (expected, format!("{:.1} MiB", mib(growth)))
+}
+
+/// How much processor time a program may use, and how much it used.
+pub fn cpu(percent: u32, used: Duration, wall: Duration) -> (String, String) {
+    let share = used.as_secs_f64() / wall.as_secs_f64() * 100.0;
+    let (used, wall) = (used.as_millis(), wall.as_millis());
+    (
+        format!("less than {percent} % of a processor while there is nothing it can do"),
+        format!("{share:.0} %: {used} ms of processor time in {wall} ms"),
+    )
+}
+
+/// The program may open nothing more.
+pub fn no_descriptors_left() -> &'static str {
+    "the kernel gives the program no further descriptor from here on (EMFILE)"
+}
+
+/// The program may open descriptors again.
+pub fn descriptors_again() -> &'static str {
+    "the program may open descriptors again"
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// The name of a signal, as kill(1) and signal(7) have it.
+pub fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGILL => "SIGILL",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGUSR2 => "SIGUSR2",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGSTOP => "SIGSTOP",
+        libc::SIGCONT => "SIGCONT",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ",
+        libc::SIGSYS => "SIGSYS",
+        other => return format!("signal {other}"),
+    };
+    name.to_owned()
+}
+
+/// The last lines of a text, with a word on what was left out.
+fn last_lines(text: &str, count: usize) -> Vec<&str> {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].to_vec()
+}

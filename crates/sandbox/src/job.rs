@@ -1,0 +1,127 @@
+//! What to run, and what came of it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// A program to run, and what it may do.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The executable. A name without a slash is looked up in the `PATH` of `environment`.
+    pub program: PathBuf,
+    /// Its arguments, the program's own name not among them.
+    pub args: Vec<OsString>,
+    /// Its working directory, where it may also write.
+    pub directory: PathBuf,
+    /// Files and folders that it may write to, besides its directory and the likes of `/dev/null`.
+    /// Enforced where the kernel has Landlock. All of them exist.
+    pub writable: Vec<PathBuf>,
+    /// Its whole environment: nothing of the caller's is inherited.
+    pub environment: Vec<(OsString, OsString)>,
+    /// What it may use up.
+    pub limits: Limits,
+    /// How many more descriptors it finds open, from 3 up; all of them are `/dev/null`.
+    pub extra_descriptors: usize,
+    /// The network that it sees.
+    pub network: Network,
+    /// A small disk that only this program sees.
+    pub disk: Option<Disk>,
+}
+
+impl Job {
+    /// A job with a small environment (`PATH`, `LANG`, `HOME` and `TMPDIR`) and the default limits.
+    pub fn new(program: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
+        let directory = directory.into();
+        let environment = vec![
+            ("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()),
+            ("LANG".into(), "C.UTF-8".into()),
+            ("HOME".into(), directory.clone().into()),
+            ("TMPDIR".into(), directory.clone().into()),
+        ];
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            directory,
+            writable: Vec::new(),
+            environment,
+            limits: Limits::default(),
+            extra_descriptors: 0,
+            network: Network::Host,
+            disk: None,
+        }
+    }
+}
+
+/// What a program may use up; see `setrlimit(2)`. `None` leaves the caller's own limit.
+///
+/// No core file is ever written.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Address space. None by default: runtimes such as Java's reserve far more than they use.
+    pub address_space_bytes: Option<u64>,
+    /// Private writable memory. Memory that is shared escapes this limit.
+    pub data_bytes: Option<u64>,
+    /// Processor time of each process. Past it SIGXCPU comes, a second later SIGKILL.
+    pub cpu_seconds: Option<u64>,
+    /// The size of each file that it writes. Past it SIGXFSZ comes, or EFBIG if that is ignored.
+    pub file_size_bytes: Option<u64>,
+    /// The lowest descriptor number that it cannot have.
+    pub open_files: Option<u64>,
+    /// Processes and threads, beyond those that the user had when the sandbox was started. All
+    /// programs of the user share this limit, and root is never bound by it.
+    pub processes: Option<u64>,
+}
+
+impl Default for Limits {
+    /// Generous enough for correct programs in any language.
+    fn default() -> Self {
+        Self {
+            address_space_bytes: None,
+            data_bytes: Some(4 << 30),
+            cpu_seconds: Some(120),
+            file_size_bytes: Some(4 << 30),
+            open_files: Some(1024),
+            processes: Some(2048),
+        }
+    }
+}
+
+/// The network that a program sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// The caller's.
+    #[default]
+    Host,
+    /// One of its own with a loopback interface, up, and nothing else.
+    Lonely,
+}
+
+/// A small disk, in memory, mounted for one program alone and gone with it.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// The empty folder where the program finds it. It may write there.
+    pub path: PathBuf,
+    /// How much it holds; the system rounds up to whole pages.
+    pub bytes: u64,
+    /// How many files and folders it holds, its root among them.
+    pub inodes: u64,
+}
+
+/// How a program ended: exactly one of `status` and `signal` is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Its exit status, if it ended by itself.
+    pub status: Option<i32>,
+    /// The number of the signal that ended it.
+    pub signal: Option<i32>,
+    /// Processor time that it spent itself, its children that it waited for included.
+    pub user_ms: u64,
+    /// Processor time that the kernel spent for it, its children that it waited for included.
+    pub system_ms: u64,
+}
+
+/// What was still there when a program's tree was ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// How many processes, other than the program, were alive.
+    pub other_processes: usize,
+}

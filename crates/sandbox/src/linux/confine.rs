@@ -1,0 +1,106 @@
+//! What a program gives up before it starts: writing outside its folders, and root's powers over
+//! the machine.
+
+use std::io;
+use std::path::Path;
+
+use landlock::{
+    ABI, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope, path_beneath_rules,
+};
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+
+use crate::job::Job;
+
+/// Devices that take anything from anybody and keep nothing.
+const HARMLESS_DEVICES: [&str; 6] =
+    ["/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/random", "/dev/urandom"];
+
+/// The interface whose rights to write are used. The next one adds device ioctls, which a program
+/// that writes to its terminal may need.
+const WRITES: ABI = ABI::V4;
+
+/// Restricts this thread and all that it starts: it writes below the job's folders only, and
+/// signals and reaches by abstract sockets only what it started itself. Reading is not restricted.
+///
+/// The kernel enforces what it knows of this; a kernel without Landlock enforces nothing.
+///
+/// # Errors
+/// Names the path that is not there.
+pub(super) fn restrict_writing(job: &Job) -> io::Result<()> {
+    let mut ruleset = ruleset()?;
+    let disk = job.disk.as_ref().map(|disk| disk.path.as_path());
+    let writable = job.writable.iter().map(|path| path.as_path());
+    for path in std::iter::once(job.directory.as_path()).chain(writable).chain(disk) {
+        ruleset = allow(ruleset, path)?;
+    }
+    ruleset.restrict_self().map_err(io::Error::other)?;
+    Ok(())
+}
+
+fn ruleset() -> io::Result<RulesetCreated> {
+    let devices = path_beneath_rules(HARMLESS_DEVICES, AccessFs::from_write(WRITES));
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_write(WRITES))
+        .and_then(|ruleset| ruleset.scope(Scope::AbstractUnixSocket | Scope::Signal))
+        .and_then(Ruleset::create)
+        .and_then(|ruleset| ruleset.add_rules(devices))
+        .map_err(io::Error::other)
+}
+
+fn allow(ruleset: RulesetCreated, path: &Path) -> io::Result<RulesetCreated> {
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        let text = format!("allow writing to {}: {error}", path.display());
+        io::Error::new(error.kind(), text)
+    })?;
+    let mut access: BitFlags<AccessFs> = AccessFs::from_write(WRITES);
+    if !metadata.is_dir() {
+        access &= AccessFs::from_file(WRITES);
+    }
+    let descriptor = PathFd::new(path).map_err(io::Error::other)?;
+    ruleset.add_rule(PathBeneath::new(descriptor, access)).map_err(io::Error::other)
+}
+
+/// What root may do beyond its own files: trace and signal others, mount, load modules, change the
+/// network, make devices, raise its own limits.
+const POWERS: [CapabilitySet; 25] = [
+    CapabilitySet::KILL,
+    CapabilitySet::SETPCAP,
+    CapabilitySet::LINUX_IMMUTABLE,
+    CapabilitySet::NET_ADMIN,
+    CapabilitySet::NET_RAW,
+    CapabilitySet::IPC_OWNER,
+    CapabilitySet::SYS_MODULE,
+    CapabilitySet::SYS_RAWIO,
+    CapabilitySet::SYS_CHROOT,
+    CapabilitySet::SYS_PTRACE,
+    CapabilitySet::SYS_PACCT,
+    CapabilitySet::SYS_ADMIN,
+    CapabilitySet::SYS_BOOT,
+    CapabilitySet::SYS_NICE,
+    CapabilitySet::SYS_RESOURCE,
+    CapabilitySet::SYS_TIME,
+    CapabilitySet::SYS_TTY_CONFIG,
+    CapabilitySet::MKNOD,
+    CapabilitySet::AUDIT_CONTROL,
+    CapabilitySet::MAC_OVERRIDE,
+    CapabilitySet::MAC_ADMIN,
+    CapabilitySet::SYSLOG,
+    CapabilitySet::PERFMON,
+    CapabilitySet::BPF,
+    CapabilitySet::CHECKPOINT_RESTORE,
+];
+
+/// Gives up root's powers over the machine, from the next exec on. Root's access to files stays: a
+/// learner's folder, mounted into a container, often belongs to somebody else.
+pub(super) fn drop_powers() {
+    // Setting the limit that exec imposes is itself a power, so it goes last. Whoever lacks it
+    // has none of the others to lose, except where a container took this one alone.
+    let (last, others) = (CapabilitySet::SETPCAP, POWERS.iter());
+    for &power in others.filter(|&&power| power != last) {
+        // Kernels do not know the powers that later ones have.
+        let _ = remove_capability_from_bounding_set(power);
+    }
+    let _ = remove_capability_from_bounding_set(last);
+}

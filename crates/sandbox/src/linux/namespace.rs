@@ -1,0 +1,92 @@
+//! A network and a disk that only one program sees.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::process::{DumpableBehavior, getegid, geteuid, set_dumpable_behavior};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+use crate::job::{Disk, Job, Network};
+
+/// Moves this process, which has one thread, into the namespaces that the job asks for. Returns a
+/// descriptor of the disk's root, if there is a disk: good for reaching it from outside, for as long
+/// as the descriptor is open, whether or not the program still runs.
+///
+/// # Errors
+/// Names the step that this machine refuses.
+pub(super) fn enter(job: &Job) -> Result<Option<OwnedFd>, (&'static str, io::Error)> {
+    let mut wanted = UnshareFlags::empty();
+    wanted.set(UnshareFlags::NEWNET, job.network == Network::Lonely);
+    wanted.set(UnshareFlags::NEWNS, job.disk.is_some());
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    unshare(wanted)?;
+    if job.network == Network::Lonely {
+        bring_loopback_up().map_err(|error| ("bring the loopback interface up", error))?;
+    }
+    match &job.disk {
+        None => Ok(None),
+        Some(disk) => mount_disk(disk).map(Some).map_err(|error| ("mount a small disk", error)),
+    }
+}
+
+fn unshare(wanted: UnshareFlags) -> Result<(), (&'static str, io::Error)> {
+    // SAFETY: UnshareFlags::FILES is not asked for.
+    if unsafe { unshare_unsafe(wanted) }.is_ok() {
+        // With root's power over the machine no user namespace is needed; in one that maps root
+        // alone, files of all other users would be closed to a program that may now read them.
+        return Ok(());
+    }
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    // SAFETY: as above.
+    unsafe { unshare_unsafe(wanted | UnshareFlags::NEWUSER) }
+        .map_err(|error| ("make a user namespace", error.into()))?;
+    // The files below belong to root while this process is not dumpable, as it is by inheritance.
+    set_dumpable_behavior(DumpableBehavior::Dumpable)
+        .map_err(io::Error::from)
+        .and_then(|()| write_maps(user, group))
+        .map_err(|error| ("map this user into a user namespace", error))
+}
+
+fn write_maps(user: u32, group: u32) -> io::Result<()> {
+    // Without privileges, groups may be mapped only once they can no longer be dropped.
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
+    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
+}
+
+/// In a new network namespace the loopback interface is down and has no address.
+fn bring_loopback_up() -> io::Result<()> {
+    use rustix::fd::AsRawFd;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
+    let (family, kind) = (AddressFamily::INET, SocketType::DGRAM);
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    // SAFETY: all zeros is a valid request.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (place, byte) in request.ifr_name.iter_mut().zip(b"lo") {
+        *place = *byte as libc::c_char;
+    }
+    // The kernel adds what it keeps itself (IFF_LOOPBACK, IFF_RUNNING).
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    // SAFETY: the request is live and of the type that this ioctl reads.
+    let result =
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn mount_disk(disk: &Disk) -> io::Result<OwnedFd> {
+    // Else the mount would show in the namespace that this one was copied from.
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    let options = format!("size={},nr_inodes={},mode=0755", disk.bytes, disk.inodes);
+    let options = CString::new(options)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    mount("tmpfs", &disk.path, "tmpfs", flags, options.as_c_str())?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(&disk.path, flags, Mode::empty())?)
+}

@@ -1,0 +1,352 @@
+//! `cargo xtask grade`: builds programs, runs their checks and tells what came of it.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use grader::manifest::{CheckEntry, Manifest};
+use grader::module::{Module, Target};
+use grader::report::{self, CheckReport, Feedback, ModuleReport, Report, Status};
+use grader::wording;
+use sandbox::Sandbox;
+
+use crate::build::{self, Outcome};
+use crate::output::{self, ResultFile};
+use crate::terminal::{self, Progress};
+use crate::workspace::{Owner, Workspace};
+use crate::{last, modules};
+
+/// How much room the scratch folder must have for a grading to begin, in bytes.
+const SCRATCH_PROBE_BYTES: usize = 256 * 1024;
+
+/// How long a check waits for an answer unless told otherwise, in milliseconds.
+const DEFAULT_DEADLINE_MS: u64 = 10_000;
+
+/// Grade programs: yours, the reference ones, or any executable.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The modules to grade; without one, the module in whose folder you stand, else all.
+    #[arg(value_name = "MODULE")]
+    modules: Vec<String>,
+    /// Run this check only, without the checks that it needs; may be given several times.
+    #[arg(long = "check", value_name = "ID")]
+    checks: Vec<String>,
+    /// Grade the reference solutions.
+    #[arg(long, conflicts_with = "program")]
+    solutions: bool,
+    /// Grade this executable, in whatever language it is written.
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+    /// How the result is told.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Write the result to this file; the terminal then shows it as text.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The seed of all random input, as an earlier grading printed it.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How long a check waits for an answer, in milliseconds.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_DEADLINE_MS,
+        value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    deadline_ms: u64,
+}
+
+/// How a result is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON document of the schema `grade/v1`.
+    Json,
+}
+
+/// One module, and what of it is to be graded.
+pub struct Choice {
+    /// The module.
+    pub module: &'static Module,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// The checks to run, if not all.
+    pub only: Option<Vec<String>>,
+}
+
+impl Arguments {
+    /// Grade all reference solutions, and say so in words.
+    pub fn references() -> Self {
+        Self {
+            modules: Vec::new(),
+            checks: Vec::new(),
+            solutions: true,
+            program: None,
+            format: Format::Text,
+            out: None,
+            seed: None,
+            deadline_ms: DEFAULT_DEADLINE_MS,
+        }
+    }
+}
+
+/// Runs the command. The status is 0 if all core checks passed, 1 if not, 2 if the grader itself failed.
+///
+/// # Errors
+///
+/// Wrong usage, or a machine that cannot grade.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let out = arguments.out.as_deref().map(ResultFile::prepare).transpose()?;
+    let seed = arguments.seed.unwrap_or_else(random_seed);
+    let report = match grade(arguments, seed) {
+        Ok(report) => report,
+        Err(error) => {
+            // Whoever reads documents gets one in any case; the words for people follow on standard error.
+            let error_text = Some(format!("{error:#}"));
+            let report = Report { seed, modules: Vec::new(), error: error_text };
+            if arguments.format == Format::Json {
+                tell(arguments.format, &report, out.as_ref())?;
+            }
+            return Err(error);
+        }
+    };
+    tell(arguments.format, &report, out.as_ref())?;
+    Ok(status(&report, !arguments.checks.is_empty()))
+}
+
+/// Grades one program with the checks chosen.
+pub fn judge(
+    choice: &Choice,
+    target: Target,
+    sandbox: &Sandbox,
+    seed: u64,
+    deadline: Duration,
+) -> ModuleReport {
+    let plan = grader::Plan {
+        module: choice.module,
+        manifest: &choice.manifest,
+        target,
+        only: choice.only.clone(),
+        seed,
+        deadline,
+    };
+    grader::run(&plan, sandbox)
+}
+
+/// Starts the sandbox of a run, and sees that its folder takes files.
+///
+/// # Errors
+///
+/// The temporary folder is missing, full or not writable, or no descriptors are free.
+pub fn start_sandbox() -> anyhow::Result<Sandbox> {
+    let sandbox = Sandbox::start().context("prepare the folder and the keeper of the programs")?;
+    let probe = sandbox.scratch().join(".probe");
+    let written = fs_err::write(&probe, vec![0; SCRATCH_PROBE_BYTES]);
+    let removed = fs_err::remove_file(&probe);
+    written.and(removed).context("write to the folder of the programs, which lies in TMPDIR")?;
+    Ok(sandbox)
+}
+
+/// A seed that is easily typed again.
+pub fn random_seed() -> u64 {
+    RandomState::new().build_hasher().finish() % 1_000_000
+}
+
+fn grade(arguments: &Arguments, seed: u64) -> anyhow::Result<Report> {
+    let workspace = Workspace::find()?;
+    let choices = choose(&workspace, arguments)?;
+    let targets = match &arguments.program {
+        Some(path) => vec![Ok(one_program(path, &choices)?)],
+        None => {
+            // What a full disk or a lack of descriptors has to say is said before the build, not after it.
+            drop(start_sandbox()?);
+            build_targets(&workspace, &choices, owner(arguments), arguments.format)?
+        }
+    };
+    let sandbox = start_sandbox()?;
+    let deadline = Duration::from_millis(arguments.deadline_ms);
+    let mut modules = Vec::new();
+    for (choice, target) in choices.iter().zip(targets) {
+        let _progress = Progress::begin(format!("grading {}", choice.module.name));
+        modules.push(match target {
+            Ok(target) => judge(choice, target, &sandbox, seed, deadline),
+            Err(errors) => does_not_build(choice, owner(arguments), errors),
+        });
+    }
+    drop(sandbox);
+    if arguments.program.is_none() && !arguments.solutions && arguments.checks.is_empty() {
+        last::keep(&workspace, &modules);
+    }
+    Ok(Report { seed, modules, error: None })
+}
+
+fn owner(arguments: &Arguments) -> Owner {
+    if arguments.solutions { Owner::Reference } else { Owner::Learner }
+}
+
+fn choose(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Vec<Choice>> {
+    let chosen = workspace.chosen_modules(&arguments.modules)?;
+    if arguments.program.is_some() && chosen.len() != 1 {
+        bail!(
+            "--program is judged by one module: name it, as in `cargo xtask grade tcp-echo --program PATH`"
+        );
+    }
+    let mut choices = Vec::new();
+    for module in chosen {
+        choices.push(Choice { module, manifest: workspace.manifest(module.name)?, only: None });
+    }
+    if arguments.checks.is_empty() {
+        return Ok(choices);
+    }
+    for wanted in &arguments.checks {
+        known_check(wanted, &choices)?;
+    }
+    for choice in &mut choices {
+        let ids = choice.manifest.checks.iter().map(|check| check.id.clone());
+        choice.only = Some(ids.filter(|id| arguments.checks.contains(id)).collect());
+    }
+    choices.retain(|choice| choice.only.as_ref().is_some_and(|only| !only.is_empty()));
+    Ok(choices)
+}
+
+fn known_check(wanted: &str, choices: &[Choice]) -> anyhow::Result<()> {
+    let ids: Vec<&str> = choices
+        .iter()
+        .flat_map(|choice| choice.manifest.checks.iter().map(|check| check.id.as_str()))
+        .collect();
+    if ids.contains(&wanted) {
+        return Ok(());
+    }
+    let of = choices.iter().map(|choice| choice.module.name).collect::<Vec<_>>().join(", ");
+    bail!("there is no check `{wanted}` in {of}; {}", modules::suggest(wanted, &ids, "its checks"))
+}
+
+fn one_program(path: &Path, choices: &[Choice]) -> anyhow::Result<Target> {
+    let shown = path.display();
+    let module = choices.first().map_or("MODULE", |choice| choice.module.name);
+    let metadata = match fs_err::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            bail!("there is no program {shown}; --program takes the path of an executable file")
+        }
+        other => other.with_context(|| format!("look at the program {shown}"))?,
+    };
+    if metadata.is_dir() {
+        bail!("{shown} is a folder; --program takes the path of an executable file in it");
+    }
+    if !metadata.is_file() {
+        bail!("{shown} is no regular file; --program takes the path of an executable file");
+    }
+    if rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_err() {
+        bail!(
+            "{shown} is not executable: `chmod +x {shown}` makes it so (a script also needs a first line \
+             such as `#!/usr/bin/env python3`); then `cargo xtask grade {module} --program {shown}`"
+        );
+    }
+    let program = std::path::absolute(path).context("find the program's absolute path")?;
+    Ok(Target { program, shown_as: shown.to_string() })
+}
+
+/// One entry a choice: the program, or the compiler's messages.
+type Targets = Vec<Result<Target, String>>;
+
+fn build_targets(
+    workspace: &Workspace,
+    choices: &[Choice],
+    owner: Owner,
+    format: Format,
+) -> anyhow::Result<Targets> {
+    let names: Vec<&str> = choices.iter().map(|choice| choice.module.name).collect();
+    // Errors go to standard output with the report, warnings to standard error.
+    let colour =
+        (format == Format::Text && terminal::stdout_colours()) || terminal::stderr_colours();
+    let built = build::build(workspace, &names, owner, colour)?;
+    let targets = names.iter().zip(built.outcomes).map(|(name, outcome)| {
+        let Outcome { executable, errors, warnings } = outcome;
+        if !warnings.is_empty() {
+            anstream::eprint!("{warnings}");
+        }
+        let shown_as = format!("{}/{name}", owner.folder());
+        let plain = || anstream::adapter::strip_str(&errors).to_string();
+        let errors = if terminal::stdout_colours() { errors.clone() } else { plain() };
+        executable.map(|program| Target { program, shown_as }).ok_or(errors)
+    });
+    Ok(targets.collect())
+}
+
+/// The report of a program that the compiler refuses: every check has failed.
+fn does_not_build(choice: &Choice, owner: Owner, errors: String) -> ModuleReport {
+    let name = choice.module.name;
+    let wanted =
+        |check: &&CheckEntry| choice.only.as_ref().is_none_or(|only| only.contains(&check.id));
+    let failed = |check: &CheckEntry| CheckReport {
+        id: check.id.clone(),
+        title: check.title.clone(),
+        kind: check.kind,
+        status: Status::Failed,
+        max_points: check.points,
+        duration: Duration::ZERO,
+        feedback: Some(Feedback {
+            symptom: wording::DOES_NOT_BUILD.into(),
+            promise: check.promise.clone(),
+            expected: "a program that compiles".into(),
+            got: "the compiler's errors".into(),
+            hint: "Mend the first error that the compiler tells; later ones often follow from it."
+                .into(),
+            lesson: format!("exercises/{name}/README.md#{}", check.lesson),
+            ..Feedback::default()
+        }),
+    };
+    ModuleReport {
+        module: name.to_owned(),
+        program: format!("{}/{name}", owner.folder()),
+        checks: choice.manifest.checks.iter().filter(wanted).map(failed).collect(),
+        error: Some(errors),
+    }
+}
+
+fn tell(format: Format, report: &Report, out: Option<&ResultFile>) -> anyhow::Result<()> {
+    let in_format = |colour: bool| match format {
+        Format::Text => text(report, colour),
+        Format::Json => json(report),
+    };
+    match out {
+        None => output::print(&in_format(terminal::stdout_colours())?),
+        Some(file) => {
+            file.write(&plain(in_format(false)?))?;
+            output::print(&text(report, terminal::stdout_colours())?)
+        }
+    }
+}
+
+fn plain(told: Vec<u8>) -> Vec<u8> {
+    anstream::adapter::strip_bytes(&told).into_vec()
+}
+
+fn text(report: &Report, colour: bool) -> anyhow::Result<Vec<u8>> {
+    let mut told = Vec::new();
+    report::text::write(report, &terminal::text_options(colour), &mut told)?;
+    Ok(told)
+}
+
+fn json(report: &Report) -> anyhow::Result<Vec<u8>> {
+    let mut told = serde_json::to_vec_pretty(&report::json::document(report))?;
+    told.push(b'\n');
+    Ok(told)
+}
+
+fn status(report: &Report, all_asked_for: bool) -> ExitCode {
+    let checks = || report.modules.iter().flat_map(|module| &module.checks);
+    let grader_failed = checks().any(|check| check.status == Status::Error);
+    let passed = if all_asked_for {
+        // Whoever names a check wants to know of that one, core or stretch.
+        checks().all(|check| check.status == Status::Passed)
+    } else {
+        report.modules.iter().all(ModuleReport::core_passed)
+    };
+    match (report.error.is_some() || grader_failed, passed) {
+        (true, _) => ExitCode::from(2),
+        (false, true) => ExitCode::SUCCESS,
+        (false, false) => ExitCode::FAILURE,
+    }
+}

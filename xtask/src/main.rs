@@ -1,0 +1,80 @@
+//! The course's runner, `cargo xtask`: one file a command.
+
+mod advice;
+mod bench;
+mod build;
+mod ci;
+mod grade;
+mod interrupt;
+mod last;
+mod list;
+mod modules;
+mod output;
+mod overview;
+mod terminal;
+mod verify;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// A course in socket programming, with a grader.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Line {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Grade(grade::Arguments),
+    /// List the modules, what they are worth and how far you are.
+    List,
+    Verify(verify::Arguments),
+    /// Run all that continuous integration runs: formatting, lints, tests, proof, reference.
+    Ci,
+    Bench(bench::Arguments),
+}
+
+/// How many descriptors the runner asks for: a module's checks hold many connections at the same time.
+const WANTED_DESCRIPTORS: u64 = 4096;
+
+fn main() -> ExitCode {
+    sandbox::keeper_main_if_asked();
+    let line = Line::parse();
+    let result = interrupt::arm().and_then(|()| {
+        raise_descriptor_limit();
+        dispatch(&line)
+    });
+    result.unwrap_or_else(|error| {
+        let told = format!("{error:#}");
+        anstream::eprintln!("{}error:{:#} {told}", terminal::BAD, terminal::BAD);
+        if let Some(advice) = advice::for_error(&told) {
+            anstream::eprintln!("{}help:{:#} {advice}", terminal::STRONG, terminal::STRONG);
+        }
+        ExitCode::from(2)
+    })
+}
+
+fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
+    match &line.command {
+        None => overview::run(),
+        Some(Command::Grade(arguments)) => grade::run(arguments),
+        Some(Command::List) => list::run(),
+        Some(Command::Verify(arguments)) => verify::run(arguments),
+        Some(Command::Ci) => ci::run(),
+        Some(Command::Bench(arguments)) => bench::run(arguments),
+    }
+}
+
+/// Some systems start with room for 256 descriptors. Where more is not allowed, what there is must do.
+fn raise_descriptor_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(WANTED_DESCRIPTORS, |maximum| maximum.min(WANTED_DESCRIPTORS));
+    if current.is_some_and(|current| current < wanted) {
+        _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
+}

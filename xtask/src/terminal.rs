@@ -1,0 +1,88 @@
+//! What the terminal can show, and the line of progress on it.
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use grader::report::text::TextOptions;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Good news.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+/// Bad news.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Headings.
+pub const STRONG: Style = Style::new().bold();
+
+const MIN_COLUMNS: u16 = 60;
+const MAX_COLUMNS: u16 = 120;
+const DEFAULT_COLUMNS: u16 = 80;
+
+/// How a report is told on standard output.
+pub fn text_options(colour: bool) -> TextOptions {
+    TextOptions { columns: usize::from(columns()), colour, unicode: unicode(), all: false }
+}
+
+/// Whether standard output takes colours: it is a terminal, and `NO_COLOR` is not set.
+pub fn stdout_colours() -> bool {
+    AutoStream::choice(&io::stdout()) != ColorChoice::Never
+}
+
+/// Whether standard error takes colours.
+pub fn stderr_colours() -> bool {
+    AutoStream::choice(&io::stderr()) != ColorChoice::Never
+}
+
+/// The width of standard output in columns, kept between 60 and 120; 80 where nobody knows.
+pub fn columns() -> u16 {
+    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let measured = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
+    let columns = said.or_else(measured).filter(|columns| *columns > 0);
+    columns.unwrap_or(DEFAULT_COLUMNS).clamp(MIN_COLUMNS, MAX_COLUMNS)
+}
+
+/// Whether the locale writes UTF-8, so that lines may be drawn with more than ASCII.
+fn unicode() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
+    let locale = locale.unwrap_or_default().to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// One line on standard error that says what is being done; nothing where standard error is no terminal.
+pub struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// Begins with `message`.
+    pub fn begin(message: impl Into<String>) -> Self {
+        let bar = if io::stderr().is_terminal() {
+            ProgressBar::new_spinner()
+        } else {
+            ProgressBar::hidden()
+        };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(message.into());
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(100));
+        }
+        Self { bar }
+    }
+
+    /// Goes on with `message`.
+    pub fn say(&self, message: impl Into<String>) {
+        self.bar.set_message(message.into());
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,291 @@
+//! `cargo xtask verify`: the grader's own proof.
+//!
+//! A check is worth something only if right programs pass it and wrong ones fail it. For each module this shows:
+//! its texts are complete, the starter passes nothing, the reference passes everything, each known-wrong program
+//! fails the checks that it names with the hint that names its misconception, and nothing outlives the run.
+
+mod content;
+mod judgement;
+mod leftovers;
+mod wrong;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use grader::module::{Module, Target};
+use grader::report::{ModuleReport, Status};
+use sandbox::Sandbox;
+
+use crate::build;
+use crate::grade::{self, Choice};
+use crate::terminal::{BAD, GOOD, Progress, STRONG};
+use crate::workspace::{Owner, Workspace};
+use judgement::Coverage;
+use wrong::{Compiler, Wrong};
+
+/// How long a check waits for the starter and the reference, in milliseconds.
+const DEADLINE_MS: u64 = 10_000;
+/// How long a check waits for a known-wrong program unless told otherwise, in milliseconds: many of them never answer.
+const WRONG_DEADLINE_MS: u64 = 3_000;
+/// How many programs are compiled at the same time unless told otherwise.
+const JOBS: usize = 2;
+
+/// Prove the graders: the starter passes nothing, the reference everything, each known-wrong program what it should.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The modules to prove; without one, the module in whose folder you stand, else all.
+    #[arg(value_name = "MODULE")]
+    modules: Vec<String>,
+    /// Take only the known-wrong programs of this name; what they cover together is then not asked.
+    #[arg(long = "wrong", value_name = "NAME")]
+    only_wrong: Vec<String>,
+    /// How many known-wrong programs are compiled at the same time.
+    #[arg(long, value_name = "N", default_value_t = JOBS)]
+    jobs: usize,
+    /// The seed of all random input.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How long a check waits for an answer of a known-wrong program, in milliseconds.
+    #[arg(long, value_name = "N", default_value_t = WRONG_DEADLINE_MS,
+        value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    wrong_deadline_ms: u64,
+}
+
+impl Arguments {
+    /// All modules, as continuous integration proves them.
+    pub fn everything() -> Self {
+        Self {
+            modules: Vec::new(),
+            only_wrong: Vec::new(),
+            jobs: JOBS,
+            seed: None,
+            wrong_deadline_ms: WRONG_DEADLINE_MS,
+        }
+    }
+}
+
+/// Runs the command. The status is 0 if all is proved, 1 if not.
+///
+/// # Errors
+///
+/// Wrong usage, or a machine on which nothing can be proved.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    let seed = arguments.seed.unwrap_or_else(grade::random_seed);
+    anstream::println!("seed {seed}");
+    let mut count = 0;
+    for module in workspace.chosen_modules(&arguments.modules)? {
+        count += Proof::new(&workspace, module, arguments, seed)?.run()?;
+    }
+    if count == 0 {
+        anstream::println!("\n{GOOD}all proved{GOOD:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let noun = if count == 1 { "problem" } else { "problems" };
+    anstream::println!(
+        "\n{BAD}{count} {noun}{BAD:#}; again with: cargo xtask verify --seed {seed}"
+    );
+    Ok(ExitCode::FAILURE)
+}
+
+/// The files below `folder`, relative to it, in order. A link counts as the file it points at.
+///
+/// # Errors
+///
+/// A folder cannot be read.
+fn files_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(below) = open.pop() {
+        for entry in fs_err::read_dir(folder.join(&below))? {
+            let entry = entry?;
+            let path = below.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                open.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The proof of one module.
+struct Proof<'a> {
+    workspace: &'a Workspace,
+    arguments: &'a Arguments,
+    choice: Choice,
+    seed: u64,
+    problems: usize,
+    programs: Vec<PathBuf>,
+}
+
+impl<'a> Proof<'a> {
+    fn new(
+        workspace: &'a Workspace,
+        module: &'static Module,
+        arguments: &'a Arguments,
+        seed: u64,
+    ) -> anyhow::Result<Self> {
+        let manifest = workspace.manifest(module.name)?;
+        let choice = Choice { module, manifest, only: None };
+        Ok(Self { workspace, arguments, choice, seed, problems: 0, programs: Vec::new() })
+    }
+
+    /// Proves the module and returns the number of problems, which it has told.
+    fn run(mut self) -> anyhow::Result<usize> {
+        let module = self.choice.module;
+        anstream::println!("\n{STRONG}{}{STRONG:#}", module.name);
+        let began = Instant::now();
+        let problems = content::problems(self.workspace, module, &self.choice.manifest);
+        self.tell("manifest and handout", &problems, began, "");
+        let sandbox = grade::start_sandbox()?;
+        let scratch = sandbox.scratch().to_path_buf();
+        if self.arguments.only_wrong.is_empty() {
+            self.starter(&sandbox)?;
+        }
+        self.reference_and_wrong_programs(&sandbox)?;
+        let began = Instant::now();
+        drop(sandbox);
+        let problems = leftovers::find(&scratch, &self.programs);
+        self.tell("nothing outlives the run", &problems, began, "");
+        Ok(self.problems)
+    }
+
+    /// The starter compiles without a warning and passes nothing.
+    fn starter(&mut self, sandbox: &Sandbox) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let name = self.choice.module.name;
+        let mut build = build::build(self.workspace, &[name], Owner::Learner, false)?;
+        let outcome = build.outcomes.remove(0);
+        let mut problems = Vec::new();
+        if !outcome.warnings.is_empty() {
+            problems.push(format!(
+                "the starter compiles with warnings; mend them:\n{}",
+                outcome.warnings.trim_end()
+            ));
+        }
+        match outcome.executable {
+            None => problems.push(format!(
+                "the starter does not compile; mend it:\n{}",
+                outcome.errors.trim_end()
+            )),
+            Some(program) => {
+                let shown = format!("exercises/{name}");
+                let report = self.grade(sandbox, program, shown, DEADLINE_MS);
+                problems.extend(judgement::starter(&report));
+            }
+        }
+        self.tell("starter", &problems, began, "passes nothing");
+        Ok(())
+    }
+
+    fn reference_and_wrong_programs(&mut self, sandbox: &Sandbox) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let name = self.choice.module.name;
+        let mut build = build::build(self.workspace, &[name], Owner::Reference, false)?;
+        let outcome = build.outcomes.remove(0);
+        let Some(program) = outcome.executable else {
+            let problem = format!("the reference does not compile:\n{}", outcome.errors.trim_end());
+            self.tell("reference", &[problem], began, "");
+            return Ok(());
+        };
+        let report = self.grade(sandbox, program, format!("solutions/{name}"), DEADLINE_MS);
+        let problems = judgement::reference(&report);
+        let points = format!("{} core and {} stretch points", report.score(), report.bonus());
+        self.tell("reference", &problems, began, &points);
+        let mut coverage = Coverage::of(&self.choice.manifest);
+        for check in &report.checks {
+            if check.status == Status::Unsupported {
+                anstream::println!("  note: this machine cannot show `{}`", check.id);
+                coverage.excuse(&check.id);
+            }
+        }
+        self.wrong_programs(sandbox, &build.libraries, &mut coverage)
+    }
+
+    fn wrong_programs(
+        &mut self,
+        sandbox: &Sandbox,
+        libraries: &[(String, PathBuf)],
+        coverage: &mut Coverage,
+    ) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let name = self.choice.module.name;
+        let (mut programs, problems) = wrong::all(self.workspace, name)?;
+        let wanted = &self.arguments.only_wrong;
+        if !wanted.is_empty() {
+            programs.retain(|program| wanted.contains(&program.name));
+        }
+        let compiler = Compiler::new(self.workspace, name, libraries)?;
+        let compiled = {
+            let _progress =
+                Progress::begin(format!("compiling {} known-wrong programs", programs.len()));
+            compiler.compile_all(&programs, self.arguments.jobs)
+        };
+        let told = format!("{} programs", programs.len());
+        self.tell("known-wrong programs compile", &problems, began, &told);
+        for (wrong, program) in programs.iter().zip(compiled) {
+            self.wrong_program(sandbox, wrong, program, coverage);
+        }
+        if wanted.is_empty() {
+            self.tell(
+                "every check and every hint is reached",
+                &coverage.gaps(),
+                Instant::now(),
+                "",
+            );
+        }
+        Ok(())
+    }
+
+    fn wrong_program(
+        &mut self,
+        sandbox: &Sandbox,
+        wrong: &Wrong,
+        program: anyhow::Result<PathBuf>,
+        coverage: &mut Coverage,
+    ) {
+        let began = Instant::now();
+        let mut told = String::new();
+        let problems = match program {
+            Err(error) => vec![format!("the known-wrong program {}: {error:#}", wrong.name)],
+            Ok(program) => {
+                let shown = format!("wrong/{}", wrong.name);
+                let report = self.grade(sandbox, program, shown, self.arguments.wrong_deadline_ms);
+                told = judgement::failed_ids(&report).join(", ");
+                judgement::wrong(&wrong.meaning, &report, &self.choice.manifest, coverage)
+            }
+        };
+        self.tell(&wrong.name, &problems, began, &told);
+    }
+
+    fn grade(
+        &mut self,
+        sandbox: &Sandbox,
+        program: PathBuf,
+        shown_as: String,
+        deadline_ms: u64,
+    ) -> ModuleReport {
+        let _progress = Progress::begin(format!("grading {shown_as}"));
+        self.programs.push(program.clone());
+        let target = Target { program, shown_as };
+        grade::judge(&self.choice, target, sandbox, self.seed, Duration::from_millis(deadline_ms))
+    }
+
+    /// Prints a line for a step, and its problems below.
+    fn tell(&mut self, step: &str, problems: &[String], began: Instant, detail: &str) {
+        let seconds = began.elapsed().as_secs_f64();
+        let (style, word) = if problems.is_empty() { (GOOD, "ok") } else { (BAD, "FAILED") };
+        anstream::println!("  {style}{word:6}{style:#}  {step:38} {seconds:6.1} s  {detail}");
+        for problem in problems {
+            for line in problem.lines() {
+                anstream::println!("          {line}");
+            }
+        }
+        self.problems += problems.len();
+    }
+}
