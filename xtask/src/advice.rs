@@ -12,12 +12,14 @@ pub fn for_error(told: &str) -> Option<&'static str> {
     for_shortage(told)
 }
 
-/// The same for text that a compiler printed, where only a full disk or a lack of descriptors is told so.
+/// The same for text that a compiler printed, where only a full disk or a lack of descriptors is
+/// told so.
 pub fn for_shortage(told: &str) -> Option<&'static str> {
     let says = |numbers: &[&str]| numbers.iter().any(|number| told.contains(number));
     if says(&["(os error 24)", "(os error 23)"]) {
         return Some(
-            "no file descriptors are free: raise the limit (`ulimit -n 1024`), or end other programs",
+            "no file descriptors are free: raise the limit (`ulimit -n 1024`), \
+             or end other programs",
         );
     }
     if says(&["(os error 28)", "(os error 122)", "No space left on device"]) {

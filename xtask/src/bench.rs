@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: speed and size, side by side in one run. It measures; it is no test.
 //!
-//! All building happens in a copy of the course with a target folder of its own, so that nobody's work is
-//! touched and a cold build is really cold. The registry's downloads are shared: they are no part of a build.
+//! All building happens in a copy of the course with a target folder of its own, so that nobody's
+//! work is touched and a cold build is really cold. The registry's downloads are shared: they are
+//! no part of a build.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -39,7 +40,9 @@ fn main() {
     std::io::stdout().flush().expect("flush");
     for stream in listener.incoming() {
         let mut stream = stream.expect("accept");
-        std::thread::spawn(move || while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {});
+        std::thread::spawn(move || {
+            while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
+        });
     }
 }
 "#;
@@ -48,10 +51,12 @@ fn main() {
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// How often each measurement is repeated; the median is told.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
     /// How often the cold build is repeated.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20))]
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=20))]
     cold_runs: u32,
 }
 
@@ -226,7 +231,7 @@ fn peak_until_exit(child: &mut Child) -> anyhow::Result<u64> {
         if let Some(status) = child.try_wait().context("wait for the grading")? {
             if !status.success() {
                 bail!(
-                    "the reference does not pass `{BIG_CHECK}`, so its memory says nothing ({status})"
+                    "the reference does not pass `{BIG_CHECK}` ({status}): its memory says nothing"
                 );
             }
             return Ok(peak_kib * 1024);

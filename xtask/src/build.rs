@@ -23,7 +23,8 @@ const CARGO_WORDS_BYTES: usize = 64 * 1024;
 pub struct Outcome {
     /// The program, if it was built.
     pub executable: Option<PathBuf>,
-    /// The compiler's errors and all that it said beside them, as rustc prints them; empty if there were none.
+    /// The compiler's errors and all that it said beside them, as rustc prints them; empty if there
+    /// were none.
     pub errors: String,
     /// The compiler's warnings, as rustc prints them.
     pub warnings: String,
@@ -79,8 +80,8 @@ pub fn build(
     Ok(build)
 }
 
-/// A cargo command in a process group of its own, so that all of it can be ended, without the variables of the
-/// `cargo run` around it that describe this package.
+/// A cargo command in a process group of its own, so that all of it can be ended, without the
+/// variables of the `cargo run` around it that describe this package.
 pub fn cargo(directory: &Path) -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
@@ -96,7 +97,8 @@ pub fn cargo(directory: &Path) -> Command {
     command
 }
 
-/// Sees to it that the command's processes end when the runner does; see [`Group`] for its children.
+/// Sees to it that the command's processes end when the runner does; see [`Group`] for its
+/// children.
 pub fn end_with_runner(command: &mut Command) {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
@@ -150,7 +152,8 @@ fn read_both(child: &mut Child, progress: &Progress) -> anyhow::Result<(Vec<Valu
         let mut messages = Vec::new();
         for line in BufReader::new(stdout).lines() {
             let line = line.context("listen to cargo")?;
-            // A build script or a procedural macro may print lines of its own: they are no messages.
+            // A build script or a procedural macro may print lines of its own: they are no
+            // messages.
             messages.extend(serde_json::from_str::<Value>(&line));
         }
         let words = words.join().unwrap_or_default();

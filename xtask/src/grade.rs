@@ -16,9 +16,9 @@ use sandbox::Sandbox;
 
 use crate::build::{self, Outcome};
 use crate::output::{self, ResultFile};
-use crate::terminal::{self, Progress};
+use crate::terminal::{self, Progress, STRONG};
 use crate::workspace::{Owner, Workspace};
-use crate::{last, modules};
+use crate::{advice, last, modules};
 
 /// How much room the scratch folder must have for a grading to begin, in bytes.
 const SCRATCH_PROBE_BYTES: usize = 256 * 1024;
@@ -91,7 +91,8 @@ impl Arguments {
     }
 }
 
-/// Runs the command. The status is 0 if all core checks passed, 1 if not, 2 if the grader itself failed.
+/// Runs the command. The status is 0 if all core checks passed, 1 if not, 2 if the grader itself
+/// failed.
 ///
 /// # Errors
 ///
@@ -102,7 +103,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let report = match grade(arguments, seed) {
         Ok(report) => report,
         Err(error) => {
-            // Whoever reads documents gets one in any case; the words for people follow on standard error.
+            // Whoever reads documents gets one in any case; the words for people follow on standard
+            // error.
             let error_text = Some(format!("{error:#}"));
             let report = Report { seed, modules: Vec::new(), error: error_text };
             if arguments.format == Format::Json {
@@ -112,6 +114,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     tell(arguments.format, &report, out.as_ref())?;
+    if let Some(advice) = shortage(&report) {
+        anstream::eprintln!("{STRONG}help:{STRONG:#} {advice}");
+    }
     Ok(status(&report, !arguments.checks.is_empty()))
 }
 
@@ -159,7 +164,8 @@ fn grade(arguments: &Arguments, seed: u64) -> anyhow::Result<Report> {
     let targets = match &arguments.program {
         Some(path) => vec![Ok(one_program(path, &choices)?)],
         None => {
-            // What a full disk or a lack of descriptors has to say is said before the build, not after it.
+            // What a full disk or a lack of descriptors has to say is said before the build, not
+            // after it.
             drop(start_sandbox()?);
             build_targets(&workspace, &choices, owner(arguments), arguments.format)?
         }
@@ -189,7 +195,8 @@ fn choose(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Vec<Ch
     let chosen = workspace.chosen_modules(&arguments.modules)?;
     if arguments.program.is_some() && chosen.len() != 1 {
         bail!(
-            "--program is judged by one module: name it, as in `cargo xtask grade tcp-echo --program PATH`"
+            "--program is judged by one module: name it, as in \
+             `cargo xtask grade tcp-echo --program PATH`"
         );
     }
     let mut choices = Vec::new();
@@ -239,8 +246,9 @@ fn one_program(path: &Path, choices: &[Choice]) -> anyhow::Result<Target> {
     }
     if rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_err() {
         bail!(
-            "{shown} is not executable: `chmod +x {shown}` makes it so (a script also needs a first line \
-             such as `#!/usr/bin/env python3`); then `cargo xtask grade {module} --program {shown}`"
+            "{shown} is not executable: `chmod +x {shown}` makes it so (a script also needs a \
+             first line such as `#!/usr/bin/env python3`); then \
+             `cargo xtask grade {module} --program {shown}`"
         );
     }
     let program = std::path::absolute(path).context("find the program's absolute path")?;
@@ -333,6 +341,14 @@ fn json(report: &Report) -> anyhow::Result<Vec<u8>> {
     let mut told = serde_json::to_vec_pretty(&report::json::document(report))?;
     told.push(b'\n');
     Ok(told)
+}
+
+/// What to do if a check could not be run because the machine had run out of something.
+fn shortage(report: &Report) -> Option<&'static str> {
+    let checks = report.modules.iter().flat_map(|module| &module.checks);
+    let failed = checks.filter(|check| check.status == Status::Error);
+    let mut told = failed.filter_map(|check| check.feedback.as_ref());
+    told.find_map(|feedback| advice::for_error(&feedback.got))
 }
 
 fn status(report: &Report, all_asked_for: bool) -> ExitCode {

@@ -1,7 +1,8 @@
 //! Ctrl-C and its kin: the runner ends at once, and nothing that it started outlives it.
 //!
-//! Graded programs need no care here: the sandbox's keeper ends them as soon as this process is gone, for
-//! whatever reason. What this file ends are the cargo and rustc processes that the runner itself started.
+//! Graded programs need no care here: the sandbox's keeper ends them as soon as this process is
+//! gone, for whatever reason. What this file ends are the cargo and rustc processes that the runner
+//! itself started.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -22,7 +23,8 @@ struct Pending {
     folders: Vec<PathBuf>,
 }
 
-/// From now on SIGINT, SIGTERM and SIGHUP end the runner in order, with status 128 and the signal's number.
+/// From now on SIGINT, SIGTERM and SIGHUP end the runner in order, with status 128 and the signal's
+/// number.
 ///
 /// # Errors
 ///
@@ -38,7 +40,8 @@ pub fn arm() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keeps a signal from ending the runner until the guard is dropped: for a few writes that belong together.
+/// Keeps a signal from ending the runner until the guard is dropped: for a few writes that belong
+/// together.
 #[must_use]
 pub fn hold() -> Hold {
     Hold { _pending: lock() }
@@ -108,7 +111,8 @@ fn lock() -> MutexGuard<'static, Pending> {
 }
 
 fn end(signal: i32) -> ! {
-    // The lock is never given back: whoever holds it has finished, and whoever wants it is too late.
+    // The lock is never given back: whoever holds it has finished, and whoever wants it is too
+    // late.
     let pending = lock();
     for group in &pending.groups {
         // The group may have ended by itself a moment ago.

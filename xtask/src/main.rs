@@ -39,7 +39,8 @@ enum Command {
     Bench(bench::Arguments),
 }
 
-/// How many descriptors the runner asks for: a module's checks hold many connections at the same time.
+/// How many descriptors the runner asks for: a module's checks hold many connections at the same
+/// time.
 const WANTED_DESCRIPTORS: u64 = 4096;
 
 fn main() -> ExitCode {
@@ -70,7 +71,8 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Some systems start with room for 256 descriptors. Where more is not allowed, what there is must do.
+/// Some systems start with room for 256 descriptors. Where more is not allowed, what there is must
+/// do.
 fn raise_descriptor_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(WANTED_DESCRIPTORS, |maximum| maximum.min(WANTED_DESCRIPTORS));

@@ -7,7 +7,8 @@ use anyhow::{Context, bail};
 
 use crate::interrupt;
 
-/// A file that a result will be written to. Existing content stays until the new one stands complete.
+/// A file that a result will be written to. Existing content stays until the new one stands
+/// complete.
 #[derive(Debug)]
 pub struct ResultFile {
     shown_as: PathBuf,
@@ -73,7 +74,8 @@ impl ResultFile {
     }
 }
 
-/// A file of its own in the same folder, with the rights that `path` has or would get; removed unless persisted.
+/// A file of its own in the same folder, with the rights that `path` has or would get; removed
+/// unless persisted.
 fn beside(folder: &Path, path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".xtask-");

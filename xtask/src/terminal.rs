@@ -52,7 +52,8 @@ fn unicode() -> bool {
     locale.contains("utf-8") || locale.contains("utf8")
 }
 
-/// One line on standard error that says what is being done; nothing where standard error is no terminal.
+/// One line on standard error that says what is being done; nothing where standard error is no
+/// terminal.
 pub struct Progress {
     bar: ProgressBar,
 }

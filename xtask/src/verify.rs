@@ -1,8 +1,9 @@
 //! `cargo xtask verify`: the grader's own proof.
 //!
-//! A check is worth something only if right programs pass it and wrong ones fail it. For each module this shows:
-//! its texts are complete, the starter passes nothing, the reference passes everything, each known-wrong program
-//! fails the checks that it names with the hint that names its misconception, and nothing outlives the run.
+//! A check is worth something only if right programs pass it and wrong ones fail it. For each
+//! module this shows: its texts are complete, the starter passes nothing, the reference passes
+//! everything, each known-wrong program fails the checks that it names with the hint that names its
+//! misconception, and nothing outlives the run.
 
 mod content;
 mod judgement;
@@ -27,12 +28,14 @@ use wrong::{Compiler, Wrong};
 
 /// How long a check waits for the starter and the reference, in milliseconds.
 const DEADLINE_MS: u64 = 10_000;
-/// How long a check waits for a known-wrong program unless told otherwise, in milliseconds: many of them never answer.
+/// How long a check waits for a known-wrong program unless told otherwise, in milliseconds: many of
+/// them never answer.
 const WRONG_DEADLINE_MS: u64 = 3_000;
 /// How many programs are compiled at the same time unless told otherwise.
 const JOBS: usize = 2;
 
-/// Prove the graders: the starter passes nothing, the reference everything, each known-wrong program what it should.
+/// Prove the graders: the starter passes nothing, the reference everything, each known-wrong
+/// program what it should.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The modules to prove; without one, the module in whose folder you stand, else all.
@@ -74,9 +77,10 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
     let seed = arguments.seed.unwrap_or_else(grade::random_seed);
+    let modules = workspace.chosen_modules(&arguments.modules)?;
     anstream::println!("seed {seed}");
     let mut count = 0;
-    for module in workspace.chosen_modules(&arguments.modules)? {
+    for module in modules {
         count += Proof::new(&workspace, module, arguments, seed)?.run()?;
     }
     if count == 0 {

@@ -26,7 +26,8 @@ pub enum Owner {
 }
 
 impl Workspace {
-    /// Finds the course from `CARGO_MANIFEST_DIR`, which `cargo run` sets, or from the working directory upwards.
+    /// Finds the course from `CARGO_MANIFEST_DIR`, which `cargo run` sets, or from the working
+    /// directory upwards.
     ///
     /// # Errors
     ///
@@ -37,7 +38,8 @@ impl Workspace {
         let Some(root) = manifest.iter().chain([&here]).find_map(|start| course_around(start))
         else {
             bail!(
-                "{} is not inside the course (no folder above it holds Cargo.toml, crates/ and exercises/); \
+                "{} is not inside the course: no folder above it holds Cargo.toml, crates/ and \
+                 exercises/; \
                  change into the course's folder and try again",
                 here.display()
             );
@@ -92,7 +94,8 @@ impl Workspace {
         modules::TAUGHT.iter().find(|module| name == module.name)
     }
 
-    /// The modules named, in the taught order and each once; without names the one stood in, else all.
+    /// The modules named, in the taught order and each once; without names the one stood in, else
+    /// all.
     ///
     /// # Errors
     ///

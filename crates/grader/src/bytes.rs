@@ -7,7 +7,7 @@ use crate::wording;
 
 /// How many terminal columns [`first_difference`] shows before the first differing byte.
 const COLUMNS_BEFORE: usize = 18;
-/// How many terminal columns [`first_difference`] shows from the first differing byte on.
+/// How many terminal columns [`first_difference`] shows from the first differing byte on, at least.
 const COLUMNS_AFTER: usize = 27;
 /// How many bytes around the first difference decide whether both sides are text.
 const JUDGED_BYTES: usize = 64;
@@ -166,7 +166,8 @@ fn side(bytes: &[u8], at: usize, offset: u64, form: Form, note: &str) -> String 
     });
     let (before, after) = shown.split_at(split.unwrap_or(shown.len()));
     let before = last_within(before, COLUMNS_BEFORE);
-    let after = first_within(after, COLUMNS_AFTER);
+    // What the beginning leaves free goes to the end.
+    let after = first_within(after, COLUMNS_BEFORE - width(before) + COLUMNS_AFTER);
     let from = before.iter().fold(bytes_until(&shown, split) + begin, |at, atom| at - atom.bytes);
     let until = from + length(before) + length(after);
 
@@ -243,20 +244,22 @@ fn without_cut_begin(bytes: &[u8]) -> &[u8] {
     &bytes[cut..]
 }
 
-/// Text if at most a quarter of the bytes is neither printable nor a usual escape, else hex.
+/// Text if at most a quarter of the characters is neither printable nor a usual escape, else hex.
+///
+/// A byte that is not UTF-8 counts as a character, and so does what a lossy conversion makes of it:
+/// what was sent and what came back then look alike.
 fn form_of(pieces: &[&[u8]], unicode: bool) -> Form {
     let (mut strange, mut readable, mut total) = (0, 0, 0);
-    for piece in pieces {
-        total += piece.len();
-        for chunk in piece.utf8_chunks() {
-            strange += chunk.invalid().len();
-            for character in chunk.valid().chars() {
-                match character {
-                    '\0' => {}
-                    '\n' | '\r' | '\t' => readable += 1,
-                    _ if character.is_control() => strange += 1,
-                    _ => readable += 1,
-                }
+    for chunk in pieces.iter().flat_map(|piece| piece.utf8_chunks()) {
+        strange += chunk.invalid().len();
+        total += chunk.invalid().len();
+        for character in chunk.valid().chars() {
+            total += 1;
+            match character {
+                '\0' => {}
+                '\n' | '\r' | '\t' => readable += 1,
+                _ if is_hidden(character) => strange += 1,
+                _ => readable += 1,
             }
         }
     }
@@ -356,6 +359,12 @@ fn is_mark(character: char) -> bool {
     !character.is_ascii()
         && character.escape_debug().next() == Some('\\')
         && format!("a{character}").escape_debug().nth(1) == Some(character)
+}
+
+/// Whether a character has no visible form; a combining mark has one.
+fn is_hidden(character: char) -> bool {
+    let printable = character.is_ascii_graphic() || character.escape_debug().len() == 1;
+    is_invisible(character) || !(printable || is_mark(character))
 }
 
 /// Characters without a visible form that Rust's `escape_debug` lets through, and the replacement

@@ -470,7 +470,7 @@ fn drain(program: &mut ProgramState, is_stdout: bool, recorder: &Recorder, to_en
             Ok(count) => {
                 taken += count;
                 capture.take(&buffer[..count]);
-                let bytes = Sample::of(&buffer[..count]);
+                let bytes = Sample::of_printed(&buffer[..count]);
                 let what = if is_stdout { What::Stdout { bytes } } else { What::Stderr { bytes } };
                 recorder.record(&program.lane, what);
                 if capture.total > capture.limit || (taken >= TURN_BYTES && !to_end) {

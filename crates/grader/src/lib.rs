@@ -19,6 +19,7 @@ pub mod report;
 pub mod resources;
 pub mod runner;
 mod sockets;
+pub mod styles;
 pub mod tcp;
 pub mod tree;
 pub mod udp;

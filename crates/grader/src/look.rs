@@ -144,7 +144,7 @@ pub enum Direction {
     Nothing,
 }
 
-/// What a descriptor stands for. `ready` means that `poll(2)` finds it ready for what is waited for.
+/// What a descriptor stands for. `ready`: `poll(2)` finds it ready for what is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Object {
     /// A TCP socket.
@@ -204,8 +204,8 @@ pub struct TcpView {
     pub receive_queue: u32,
     /// Bytes, the end of the stream being one, that the peer has not acknowledged (`SIOCOUTQ`).
     pub send_queue: u32,
-    /// Segments that were sent and not acknowledged (`tcpi_unacked`). With bytes in `send_queue` and
-    /// none of these, the peer's window is closed.
+    /// Segments that were sent and not acknowledged (`tcpi_unacked`). With bytes in `send_queue`
+    /// and none of these, the peer's window is closed.
     pub segments_in_flight: u32,
     /// Connections that wait to be accepted.
     pub accept_queue: u32,
@@ -230,8 +230,8 @@ pub struct UdpView {
     pub ready: bool,
 }
 
-/// What the grader knows of one of its own TCP sockets in the conversation. A UDP socket has no such
-/// knowledge: what it sent has arrived or is lost.
+/// What the grader knows of one of its own TCP sockets in the conversation. Of a UDP socket there
+/// is nothing to know: what it sent has arrived or is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GraderSocket {
     /// Its own address.

@@ -1,7 +1,7 @@
 //! A module's manifest, `crates/MODULE/module.toml`: what each check is worth and how it is told.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use serde::Deserialize;
 
@@ -69,7 +69,8 @@ pub enum Kind {
 pub struct ManifestError {
     /// The file.
     pub path: PathBuf,
-    /// Line and column, both from 1, the column in characters; `None` when the file cannot be read at all.
+    /// Line and column, both from 1, the column in characters; `None` when the file cannot be read
+    /// at all.
     pub place: Option<(usize, usize)>,
     /// What is wrong.
     pub problem: String,
@@ -94,15 +95,23 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, breaks the format, names a check twice, or lets checks need each other in a
-    /// circle or need one that is not there. The error knows the place and says what to do.
+    /// The file cannot be read, breaks the format, names a check twice, or lets checks need each
+    /// other in a circle or need one that is not there. The error knows the place and says what to
+    /// do.
     pub fn load(path: &Path) -> Result<Self, ManifestError> {
-        let text = fs_err::read_to_string(path).map_err(|error| ManifestError {
-            path: path.to_path_buf(),
-            place: None,
-            // The wrapped error would name the path a second time.
-            problem: format!("cannot read the manifest ({})", error.kind()),
-            advice: "put it back, for example with `git checkout`".into(),
+        // The path stands in the error already, so the file is read without its being named again.
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let advice = match error.kind() {
+                io::ErrorKind::NotFound => "put the file back, for example with `git checkout`",
+                io::ErrorKind::InvalidData => "save the file as UTF-8",
+                _ => "see to it that the file can be read",
+            };
+            ManifestError {
+                path: path.to_path_buf(),
+                place: None,
+                problem: format!("cannot read the manifest: {error}"),
+                advice: advice.to_owned(),
+            }
         })?;
         Self::parse(&text, path)
     }
@@ -202,7 +211,8 @@ mod tests {
     use super::Manifest;
     use std::path::Path;
 
-    const GOOD: &str = "name = \"m\"\ntitle = \"M\"\n\n[[check]]\nid = \"a\"\ntitle = \"A\"\nkind = \"core\"\n\
+    const GOOD: &str = "name = \"m\"\ntitle = \"M\"\n\n\
+        [[check]]\nid = \"a\"\ntitle = \"A\"\nkind = \"core\"\n\
         points = 100\nlesson = \"a\"\npromise = \"It does.\"\nhints = [\"Do it.\"]\n";
 
     fn error(text: &str) -> String {

@@ -235,19 +235,20 @@ impl Program {
         Ok(())
     }
 
-    /// Stops it (SIGSTOP), and waits until the kernel has done so.
+    /// Stops it and all that it started (SIGSTOP), and waits until the kernel has done so.
     ///
     /// # Errors
     ///
     /// The grader's error.
     pub fn pause(&self) -> Verdict {
-        self.signal(Signal::STOP)?;
+        self.signal_all(Signal::STOP)?;
         let goal = Goal { quick: true, ..Goal::of(self.index, steps::stops(&self.name())) };
         self.context.wait(&goal, || {
-            let view = look::look(&[self.pid()]);
-            let stopped =
-                |thread: &look::ThreadView| matches!(thread.waiting, look::Waiting::Stopped);
-            Ok((view.threads.is_empty() || view.threads.iter().all(stopped)).then_some(()))
+            let view = look::look(&self.pids());
+            let stands = |thread: &look::ThreadView| {
+                matches!(thread.waiting, look::Waiting::Stopped | look::Waiting::Zombie)
+            };
+            Ok(view.threads.iter().all(stands).then_some(()))
         })
     }
 
@@ -257,7 +258,19 @@ impl Program {
     ///
     /// The grader's error.
     pub fn resume(&self) -> Verdict {
-        self.signal(Signal::CONT)
+        self.signal_all(Signal::CONT)
+    }
+
+    fn signal_all(&self, signal: Signal) -> Verdict {
+        let itself = self.pid();
+        self.signal(signal)?;
+        for pid in self.pids().into_iter().filter(|pid| *pid != itself) {
+            let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+            // A child that has ended meanwhile is not its program's any more, but still nobody else's: the sandbox
+            // keeps its number until it has been waited for.
+            let _ = pid.map(|pid| rustix::process::kill_process(pid, signal));
+        }
+        Ok(())
     }
 
     /// Ends it and all that it started (SIGKILL), and waits until it is gone.

@@ -10,16 +10,20 @@ use std::time::{Duration, Instant};
 pub const SAMPLE_HEAD_BYTES: usize = 96;
 /// How many bytes of the end of a piece of data a record keeps.
 pub const SAMPLE_TAIL_BYTES: usize = 24;
+/// How many bytes of the beginning of what a program prints a record keeps: a panic's message is longer than data.
+pub const PRINTED_HEAD_BYTES: usize = 1500;
 
 /// The beginning and the end of some bytes, and how many there were.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
     /// How many bytes there were in all.
     pub total_bytes: u64,
-    /// The first bytes, at most [`SAMPLE_HEAD_BYTES`].
+    /// The first bytes, at most [`SAMPLE_HEAD_BYTES`], or [`PRINTED_HEAD_BYTES`] of what a program printed.
     pub head: Vec<u8>,
     /// The last bytes that `head` does not hold, at most [`SAMPLE_TAIL_BYTES`].
     pub tail: Vec<u8>,
+    /// How many bytes `head` may hold more than [`SAMPLE_HEAD_BYTES`].
+    extra_room: usize,
 }
 
 impl Sample {
@@ -30,10 +34,22 @@ impl Sample {
         sample
     }
 
+    /// A sample of what a program printed, which keeps more of the beginning.
+    pub fn of_printed(bytes: &[u8]) -> Self {
+        let extra_room = PRINTED_HEAD_BYTES - SAMPLE_HEAD_BYTES;
+        let mut sample = Self { extra_room, ..Self::default() };
+        sample.extend(bytes);
+        sample
+    }
+
+    fn head_room(&self) -> usize {
+        SAMPLE_HEAD_BYTES + self.extra_room - self.head.len()
+    }
+
     /// Adds bytes that came directly after those already seen.
     pub fn extend(&mut self, bytes: &[u8]) {
         self.total_bytes += bytes.len() as u64;
-        let room = SAMPLE_HEAD_BYTES - self.head.len();
+        let room = self.head_room();
         let (head, rest) = bytes.split_at(room.min(bytes.len()));
         self.head.extend_from_slice(head);
         let kept = &rest[rest.len().saturating_sub(SAMPLE_TAIL_BYTES)..];
@@ -187,7 +203,7 @@ impl Sample {
             // What lies between head and tail is unknown: the head must not take up the tail's bytes.
             self.total_bytes += skipped;
             self.tail.clear();
-            if self.head.len() < SAMPLE_HEAD_BYTES {
+            if self.head_room() > 0 {
                 self.total_bytes += more.tail.len() as u64;
                 self.tail.extend_from_slice(&more.tail);
                 return true;

@@ -358,7 +358,7 @@ impl Connection {
         while done < expected.len() {
             let goal = steps::sends_bytes(&self.lane.program, expected, done);
             if !self.await_some(goal)? {
-                return Err(self.ended_early(expected, done));
+                return Err(self.ended_early(&expected[done..], (expected.len() - done) as u64));
             }
             let available = &self.inbox[self.taken..];
             let length = available.len().min(expected.len() - done);
@@ -381,7 +381,7 @@ impl Connection {
         while done < pattern.total_bytes() {
             let goal = steps::sends_many(&self.lane.program, pattern.total_bytes(), done);
             if !self.await_some(goal)? {
-                return Err(self.ended_early(&pattern.copy(done, 64), 0));
+                return Err(self.ended_early(&pattern.copy(done, 64), pattern.total_bytes() - done));
             }
             let available = &self.inbox[self.taken..];
             let left = usize::try_from(pattern.total_bytes() - done).unwrap_or(usize::MAX);
@@ -586,9 +586,8 @@ impl Connection {
         self.consumed += count as u64;
     }
 
-    fn ended_early(&self, expected: &[u8], done: usize) -> Stop {
-        let (expected_text, _) = first_difference(&expected[done..], b"", self.consumed);
-        let expected = steps::sends_bytes_text(&self.lane.program, &expected_text);
+    fn ended_early(&self, missing: &[u8], left: u64) -> Stop {
+        let expected = steps::sends_missing(&self.lane.program, missing, left);
         let (symptom, got) = match self.end {
             Some(End::Reset) => (Symptom::Reset, steps::was_reset(self.consumed)),
             _ => (Symptom::CutShort, steps::ended_after(self.consumed)),

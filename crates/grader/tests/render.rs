@@ -238,6 +238,19 @@ fn shows_text_hex_and_the_ends_of_long_data() {
     assert_eq!(show(&binary, 44), "1,000 bytes 80 81 82 83 84 85 … e5 e6 e7");
 }
 
+/// Random bytes and what a lossy conversion made of them are both hex, so that they can be
+/// compared.
+#[test]
+fn a_lossy_conversion_does_not_change_the_form() {
+    let bytes: Vec<u8> = (0..90_u32).map(|i| (i * i * 31 + i * 7 + 200) as u8).collect();
+    let lossy = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(show(&Sample::of(&bytes), 60).starts_with("90 bytes c8 "));
+    assert!(show(&Sample::of(lossy.as_bytes()), 60).contains(" bytes ef bf bd "));
+    assert_eq!(show(&Sample::of(b"caf\xe9 au lait"), 60), "12 bytes \"caf\\xe9 au lait\"");
+    let lossy = "caf\u{fffd} au lait";
+    assert_eq!(show(&Sample::of(lossy.as_bytes()), 60), "14 bytes \"caf\\u{fffd} au lait\"");
+}
+
 #[test]
 fn a_sample_cut_inside_a_character_is_still_text() {
     for shift in 0..3 {
@@ -361,6 +374,18 @@ fn both_sides_keep_to_a_narrow_terminal() {
     }
 }
 
+/// Python's tracebacks have carets too: lines too wide for the page are filled like prose.
+#[test]
+fn carets_below_long_lines_keep_to_the_page() {
+    let mut check = stories::stalled();
+    let feedback = check.feedback.as_mut().expect("a failure has feedback");
+    let code = "h, p = sys.argv[2].rsplit(':', 1); s.bind((h, int(p))); s.listen(); s.accept()";
+    feedback.got = format!("    {code}\n    {:40}^^^^^^\nshort\n  ^ here", "");
+    let text = written(&report_of(check), 80, true);
+    assert_columns("traceback", &text, 80);
+    assert!(text.contains("    short\n      ^ here\n"), "{text}");
+}
+
 #[test]
 fn nothing_said_still_takes_its_line() {
     let mut check = stories::stalled();
@@ -369,7 +394,7 @@ fn nothing_said_still_takes_its_line() {
     feedback.events.truncate(1);
     feedback.events[0].what = grader::record::What::Note { text: String::new() };
     let text = written(&report_of(check), 80, true);
-    assert!(text.contains("✗ FAILED  ") && text.contains("0/5     143 ms"), "{text}");
+    assert!(text.contains("✗ FAILED  ") && text.contains("0/5  143 ms"), "{text}");
     assert!(text.contains("       0  │  · "), "{text}");
 }
 

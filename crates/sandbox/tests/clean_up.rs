@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         return as_caller(mode, &marker);
     }
     support::run(&[
+        ("without_privileges", support::without_privileges),
         ("ignores_sigterm", ignores_sigterm),
         ("double_forked_daemon", double_forked_daemon),
         ("daemon_is_known_while_it_runs", daemon_is_known_while_it_runs),
@@ -77,6 +78,7 @@ fn double_forked_daemon() -> Outcome {
     let daemon: u32 = read_line(&mut stdout)?.parse()?;
     same("exit of the program", wait_exit(&mut running)?.status, Some(0))?;
     ensure(is_living(daemon), "the daemon ended with the program")?;
+    eventually("its parent is gone", || running.pids() == [daemon])?;
     same("leftovers", running.kill()?.other_processes, 1)?;
     ensure(!is_living(daemon), "the daemon lives")?;
     same("asked again", running.kill()?.other_processes, 1)
@@ -122,9 +124,10 @@ fn bomb(in_each: &str) -> Outcome {
 count = os.open('count', os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 while os.fstat(count).st_size < {BOMB_FORKS}:
     try:
-        os.write(count, b'.')
         if os.fork() == 0:
             {in_each}
+        else:
+            os.write(count, b'.')
     except OSError:
         time.sleep(0.001)
 time.sleep(600) # {marker}"
@@ -156,6 +159,7 @@ fn drop_of_sandbox_first() -> Outcome {
     let mut running = sandbox.spawn(&python(&sandbox, DAEMON))?;
     let mut stdout = blocking(running.stdout())?;
     let daemon: u32 = read_line(&mut stdout)?.parse()?;
+    eventually("its parents are gone", || running.pids() == [daemon])?;
     drop(sandbox);
     ensure(!is_living(daemon), "the daemon lives")?;
     ensure(!scratch.exists(), "the scratch folder is there still")?;
@@ -211,7 +215,7 @@ fn keeper_killed() -> Outcome {
 }
 
 fn caller_killed() -> Outcome {
-    caller_ends(AS_CALLER, |caller| kill(caller))
+    caller_ends(AS_CALLER, kill)
 }
 
 fn caller_interrupted() -> Outcome {

@@ -8,7 +8,6 @@ use crate::server::{converse, start};
 pub fn ready_line(check: &mut Check) -> Verdict {
     let server = start(check)?;
     converse(check, &server)?;
-    server.connect()?.reset()?;
     converse(check, &server)?;
     server.expect_ready_line()
 }

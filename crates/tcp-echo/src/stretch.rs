@@ -45,7 +45,8 @@ pub fn slow_reader(check: &mut Check) -> Verdict {
 }
 
 /// Out of descriptors, accept fails with EMFILE and the connection stays in the queue: a server that gives up is gone, one
-/// that tries again at once spins, and those it already serves must not notice.
+/// that tries again at once spins, and those it already serves must not notice. Those that came meanwhile may be turned
+/// away: the accept that was waiting has its descriptor already, but the server may need a second one for a client.
 pub fn out_of_descriptors(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut served = server.connect()?;
@@ -54,17 +55,12 @@ pub fn out_of_descriptors(check: &mut Check) -> Verdict {
     let limit = server.exhaust_descriptors()?;
     let mut waiting = Vec::new();
     for _ in 0..4 {
-        let mut client = server.connect()?;
-        client.send(b"hello")?;
-        waiting.push(client);
+        waiting.push(server.connect()?);
     }
     server.expect_idle(std::time::Duration::from_millis(200), 20)?;
     served.send(b"meanwhile")?;
     served.expect_echo()?;
     server.restore_descriptors(limit)?;
-    for client in &mut waiting {
-        client.expect_echo()?;
-    }
     converse(check, &server)?;
     server.expect_running()
 }

@@ -104,7 +104,7 @@ fn handout(workspace: &Workspace, module: &Module, manifest: &Manifest) -> Vec<S
         let lesson = check.lesson.trim_start_matches('#');
         if !anchors.iter().any(|anchor| anchor == lesson) {
             problems.push(format!(
-                "the check `{}` points to {shown}#{lesson}, which is no heading there; there are: {}",
+                "the check `{}` points to {shown}#{lesson}, which is no heading; there are: {}",
                 check.id,
                 anchors.join(", ")
             ));
@@ -162,7 +162,8 @@ fn anchors(text: &str) -> Vec<String> {
     anchors
 }
 
-/// Lower case, white space to hyphens, and of the rest only letters, digits, hyphens and underscores.
+/// Lower case, white space to hyphens, and of the rest only letters, digits, hyphens and
+/// underscores.
 fn slug(heading: &str) -> String {
     let keep = |letter: char| match letter {
         ' ' => Some('-'),
@@ -200,7 +201,8 @@ fn outside_code(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a link leads somewhere in the course. Links out of it are not followed: no network is used.
+/// Whether a link leads somewhere in the course. Links out of it are not followed: no network is
+/// used.
 fn is_alive(link: &str, from: &Path, own_anchors: &[String]) -> bool {
     if link.contains("://") || link.starts_with("mailto:") {
         return true;
@@ -224,7 +226,8 @@ mod tests {
 
     #[test]
     fn anchors_are_made_as_github_makes_them() {
-        let text = "# TCP echo: `read` & write\n## Half-close\n```sh\n# no heading\n```\n## Half-close\n####x\n";
+        let text = "# TCP echo: `read` & write\n## Half-close\n\
+                    ```sh\n# no heading\n```\n## Half-close\n####x\n";
         assert_eq!(anchors(text), ["tcp-echo-read--write", "half-close", "half-close-1"]);
     }
 

@@ -87,7 +87,8 @@ pub fn reference(report: &ModuleReport) -> Vec<String> {
     lacking.collect()
 }
 
-/// A known-wrong program fails what it names and nothing unrelated, and is told so by the right hint.
+/// A known-wrong program fails what it names and nothing unrelated, and is told so by the right
+/// hint.
 pub fn wrong(
     meaning: &Meaning,
     report: &ModuleReport,
@@ -152,7 +153,8 @@ fn show(
     if symptom != wanted {
         let seen = summary(check);
         return Some(format!(
-            "it shows `{symptom}` at `{id}`, and should show `{wanted}`; mend the check or its wrong.toml\n{seen}"
+            "it shows `{symptom}` at `{id}`, and should show `{wanted}`; \
+             mend the check or its wrong.toml\n{seen}"
         ));
     }
     let own = entry.mistakes.iter().find(|mistake| mistake.symptom == *wanted);
@@ -161,7 +163,7 @@ fn show(
         (None, Some(own)) => Some(&own.hint),
         (None, None) => {
             return Some(format!(
-                "`{id}` has no hint of its own for `{wanted}`; write a [[check.mistake]] in module.toml, \
+                "`{id}` has no hint of its own for `{wanted}`; write a [[check.mistake]], \
                  or say `hint = \"first\"`"
             ));
         }

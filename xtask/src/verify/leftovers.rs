@@ -31,7 +31,8 @@ struct Process {
     directory: Option<PathBuf>,
 }
 
-/// All processes that can be looked at. Where there is no `/proc`, none: there the folder alone is the proof.
+/// All processes that can be looked at. Where there is no `/proc`, none: there the folder alone is
+/// the proof.
 fn processes() -> Vec<Process> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();

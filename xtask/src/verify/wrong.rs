@@ -97,7 +97,8 @@ pub fn all(workspace: &Workspace, module: &str) -> anyhow::Result<(Vec<Wrong>, V
 }
 
 impl Compiler {
-    /// Prepares to compile variants of the module's reference against the libraries that cargo built for it.
+    /// Prepares to compile variants of the module's reference against the libraries that cargo
+    /// built for it.
     ///
     /// # Errors
     ///
@@ -251,7 +252,7 @@ impl Compiler {
 
 fn read(folder: PathBuf) -> anyhow::Result<Wrong> {
     let path = folder.join("wrong.toml");
-    let text = fs_err::read_to_string(&path)?;
+    let text = fs_err::read_to_string(&path).context("a known-wrong program has no wrong.toml")?;
     let meaning: Meaning =
         toml::from_str(&text).with_context(|| format!("{} breaks the format", path.display()))?;
     if meaning.misconception.trim().is_empty()

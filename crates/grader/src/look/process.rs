@@ -10,7 +10,7 @@ use super::threads::children;
 ///
 /// # Errors
 ///
-/// `NotFound` if there is no such process, `InvalidData` if it has ended and has no memory any more.
+/// `NotFound` if there is no such process, `InvalidData` if it has ended and has no memory left.
 pub fn peak_memory_bytes(pid: u32) -> io::Result<u64> {
     memory_bytes(pid, "VmHWM:")
 }

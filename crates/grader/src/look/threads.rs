@@ -73,7 +73,7 @@ impl Process {
     /// One thread; `None` if it has ended.
     fn thread(&mut self, tid: u32) -> Option<ThreadView> {
         let folder = format!("/proc/{}/task/{tid}", self.pid);
-        // The counters come first: what is read after them was so with these counters or later ones.
+        // The counters come first: what is read after them was so with these or later ones.
         let status = fs::read_to_string(format!("{folder}/status"));
         let stat = match fs::read_to_string(format!("{folder}/stat")) {
             Ok(stat) => Stat::parse(&stat),
@@ -251,8 +251,8 @@ impl Process {
         Ok(self.handle.insert(handle))
     }
 
-    /// Whether a timer signal may come: a POSIX timer is armed, or `SIGALRM` has a handler, which is
-    /// the only trace that `alarm(2)` leaves.
+    /// Whether a timer signal may come: there is a POSIX timer, or `SIGALRM` has a handler, which
+    /// is the only trace that `alarm(2)` leaves.
     fn has_alarms(&self) -> bool {
         let timers = fs::read(format!("/proc/{}/timers", self.pid)).unwrap_or_default();
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
@@ -262,7 +262,7 @@ impl Process {
     }
 }
 
-/// `tfd: 5 events: 19 data: 5 ...`: a descriptor of an epoll instance and its events in hexadecimal.
+/// `tfd: 5 events: 19 data: 5 ...`: a descriptor of an epoll instance, its events in hexadecimal.
 fn epoll_entry(line: &str) -> Option<(i32, Direction)> {
     let mut words = line.strip_prefix("tfd:")?.split_ascii_whitespace();
     let fd = words.next()?.parse().ok()?;
@@ -320,7 +320,8 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
 }
 
-/// Whether the program has the grader's own word size and machine: else its calls have other numbers.
+/// Whether the program has the grader's own word size and machine; else its calls have other
+/// numbers.
 fn is_native(pid: u32) -> bool {
     /// The bytes of an ELF header up to and with the machine (elf(5)).
     const HEADER_BYTES: usize = 20;

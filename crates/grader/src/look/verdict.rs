@@ -31,8 +31,8 @@ pub fn stalled(before: &View, now: &View, sockets: &[GraderSocket]) -> bool {
     }
     let mut pids: Vec<u32> = now.threads.iter().map(|thread| thread.pid).collect();
     pids.dedup();
-    let Ok(first) = open_tcp_sockets(&pids) else { return false };
-    if !nothing_in_flight(&first, now, sockets) {
+    let Ok(own) = open_tcp_sockets(&pids) else { return false };
+    if !nothing_in_flight(&own, now, sockets) {
         return false;
     }
     let last = look(&pids);
@@ -188,8 +188,9 @@ fn knows_its_peers(waiting: &Waiting, own: &[TcpView], sockets: &[GraderSocket])
     }
 }
 
-/// What no descriptor of the program shows: what has arrived at the grader meanwhile, connections that the program has closed and whose last bytes are still
-/// to be sent, and connection requests that the kernel will repeat.
+/// What no descriptor of the program shows: what has arrived at the grader meanwhile, the last
+/// bytes of connections that the program has closed, and connection requests that the kernel will
+/// repeat.
 fn kernel_is_at_rest(own: &[TcpView], sockets: &[GraderSocket]) -> bool {
     let Ok(diag) = SockDiag::new() else { return false };
     let connections_are_at_rest = sockets.iter().all(|socket| {
@@ -211,14 +212,15 @@ fn kernel_is_at_rest(own: &[TcpView], sockets: &[GraderSocket]) -> bool {
     connections_are_at_rest && diag.opening_connections(&ports).is_ok_and(|opening| opening == 0)
 }
 
-/// Whether more has come to the grader's end than it knew of: bytes, the end of the stream, a reset.
+/// Whether more has come to the grader's end than it knew of: bytes, the end of the stream, a
+/// reset. An end that no descriptor stands for any more (its inode is 0) has come to its last state.
 fn has_news_for_grader(
     diag: &SockDiag,
     socket: &GraderSocket,
     peer: SocketAddr,
 ) -> io::Result<bool> {
     let own_end = diag.peer_state(peer, socket.local)?;
-    Ok(own_end.is_none_or(|state| state.receive_queue > socket.unread))
+    Ok(own_end.is_none_or(|state| state.inode == 0 || state.receive_queue > socket.unread))
 }
 
 /// All TCP sockets of these processes, each once.

@@ -114,6 +114,13 @@ fn escape_sequence(text: &str) -> &str {
     }
 }
 
+/// How wide the columns of a module's check lines are.
+struct Widths {
+    word: usize,
+    points: usize,
+    time: usize,
+}
+
 /// The text while it grows.
 struct Page<'a> {
     options: &'a TextOptions,
@@ -159,7 +166,14 @@ impl Page<'_> {
     }
 
     fn check_lines(&mut self, module: &ModuleReport) {
-        let word_columns = module.checks.iter().map(|check| word(check).width()).max();
+        let widest = |text: fn(&CheckReport) -> String| {
+            module.checks.iter().map(|check| text(check).width()).max().unwrap_or(0)
+        };
+        let widths = Widths {
+            word: widest(|check| word(check).to_owned()),
+            points: widest(points),
+            time: widest(time),
+        };
         for kind in [Kind::Core, Kind::Stretch] {
             let checks = module.checks.iter().filter(|check| check.kind == kind);
             for (index, check) in checks.enumerate() {
@@ -167,7 +181,7 @@ impl Page<'_> {
                     self.blank();
                     self.line(&format!("  {}", wording::STRETCH));
                 }
-                self.check_line(check, word_columns.unwrap_or(0));
+                self.check_line(check, &widths);
             }
         }
         let skipped = count(module, |check| check.status == Status::Skipped);
@@ -179,15 +193,13 @@ impl Page<'_> {
     }
 
     /// Mark, word, title, points and time of one check.
-    fn check_line(&mut self, check: &CheckReport, word_columns: usize) {
+    fn check_line(&mut self, check: &CheckReport, widths: &Widths) {
         let (mark, paint) = self.mark(check);
-        let word = word(check);
-        let milliseconds = thousands(u64::try_from(check.duration.as_millis()).unwrap_or(u64::MAX));
-        let time = match check.status {
-            Status::Skipped | Status::Unsupported => String::new(),
-            _ => format!("{milliseconds} ms"),
-        };
-        let right = format!("{:>7}{time:>11}", format!("{}/{}", check.points(), check.max_points));
+        let (word, word_columns) = (word(check), widths.word);
+        let mut right = format!("{:>1$}", points(check), widths.points + 1);
+        if widths.time > 0 {
+            right = format!("{right}{:>1$}", time(check), widths.time + 2);
+        }
         let left_columns = 2 + mark.width() + 1 + word_columns + 2;
         let room = self.columns.saturating_sub(left_columns + right.width() + 1);
         let titles = fill(&words(&self.printable(&check.title)), room, room);
@@ -243,7 +255,9 @@ impl Page<'_> {
         let mut messages: Vec<&str> = Vec::new();
         for check in checks {
             let got = check.feedback.as_ref().map_or("", |feedback| feedback.got.trim());
-            if !got.is_empty() && !messages.contains(&got) {
+            // A port that differs from check to check makes no new message.
+            let is_new = messages.iter().all(|message| !differs_in_digits_only(message, got));
+            if !got.is_empty() && is_new {
                 messages.push(got);
             }
         }
@@ -354,10 +368,12 @@ impl Page<'_> {
         let lines: Vec<&str> = text.trim_end().trim_start_matches('\n').lines().collect();
         let mut index = 0;
         while let Some(line) = lines.get(index) {
-            let caret =
-                lines.get(index + 1).copied().and_then(|next| Some((next, caret_column(next)?)));
-            if let Some((below, column)) = caret {
-                let (line, below) = self.with_caret(line, below, column);
+            let below = lines.get(index + 1).copied();
+            let pair = below.and_then(|below| self.with_caret(line, below));
+            let room = self.columns - indent;
+            // A pair wider than the page is prose: filled lines lose the place, not the words.
+            let pair = pair.filter(|(line, below)| line.width().max(below.width()) <= room);
+            if let Some((line, below)) = pair {
                 self.line(&format!("{:indent$}{line}", ""));
                 self.line(&format!("{:indent$}{below}", ""));
                 index += 2;
@@ -369,7 +385,8 @@ impl Page<'_> {
     }
 
     /// A line and the caret line below it, which moves along where the line grows by escapes.
-    fn with_caret(&self, line: &str, below: &str, column: usize) -> (String, String) {
+    fn with_caret(&self, line: &str, below: &str) -> Option<(String, String)> {
+        let column = caret_column(below)?;
         let mut columns = 0;
         let before: String = line
             .chars()
@@ -380,7 +397,7 @@ impl Page<'_> {
             .collect();
         let moved = self.printable(&before).width().saturating_sub(before.width());
         let below = format!("{:moved$}{}", "", self.printable(below));
-        (self.printable(line), below)
+        Some((self.printable(line), below))
     }
 
     /// One paragraph; its own indent is kept by every line of it.
@@ -441,6 +458,26 @@ fn columns(options: &TextOptions) -> usize {
 
 fn word(check: &CheckReport) -> &'static str {
     wording::status(check.status, symptom(check))
+}
+
+/// The points of a check, earned and possible.
+fn points(check: &CheckReport) -> String {
+    format!("{}/{}", check.points(), check.max_points)
+}
+
+fn differs_in_digits_only(one: &str, other: &str) -> bool {
+    let rest = |text: &str| text.replace(|character: char| character.is_ascii_digit(), "");
+    rest(one) == rest(other)
+}
+
+/// How long a check ran, where that says something of the program.
+fn time(check: &CheckReport) -> String {
+    let is_run = matches!(check.status, Status::Passed | Status::Failed | Status::Error);
+    if !is_run || symptom(check) == wording::NOT_IMPLEMENTED {
+        return String::new();
+    }
+    let milliseconds = u64::try_from(check.duration.as_millis()).unwrap_or(u64::MAX);
+    format!("{} {}", thousands(milliseconds), wording::MILLISECONDS)
 }
 
 fn symptom(check: &CheckReport) -> &str {

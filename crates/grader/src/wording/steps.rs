@@ -139,9 +139,14 @@ pub fn sends_many(who: &str, total: u64, done: u64) -> String {
     format!("{} bytes from {who}; {} came so far", thousands(total), thousands(done))
 }
 
-/// That these bytes come, already in words.
-pub fn sends_bytes_text(who: &str, expected: &str) -> String {
-    format!("from {who}:\n{expected}")
+/// That these bytes of a pattern come.
+pub fn sends_missing(who: &str, missing: &[u8], left: u64) -> String {
+    let shown = bytes::show(&Sample::of(missing), SHOWN_COLUMNS);
+    if left > missing.len() as u64 {
+        format!("{} more bytes from {who}, the next of them {shown}", thousands(left))
+    } else {
+        format!("{shown} from {who}")
+    }
 }
 
 /// That the stream ends.
@@ -227,7 +232,7 @@ pub fn ended(who: &str, exit: &Exit, stderr: &str) -> String {
     } else {
         text.push_str("; on standard error:");
         for line in last_lines(stderr, 6) {
-            let _ = write!(text, "\n    {}", bytes::escape(line.as_bytes()));
+            let _ = write!(text, "\n    {}", bytes::clean(line));
         }
     }
     text
@@ -243,7 +248,7 @@ pub fn not_implemented(who: &str, todo: &str) -> String {
     if todo.is_empty() {
         format!("{who} reaches a part that is not implemented yet")
     } else {
-        format!("{who} reaches todo!: {}", bytes::escape(todo.as_bytes()))
+        format!("{who} reaches todo!: {}", bytes::clean(todo))
     }
 }
 

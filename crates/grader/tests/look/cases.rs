@@ -58,6 +58,7 @@ pub fn trials() -> Vec<Trial> {
         ("a_connection_request_that_will_be_repeated", late_accept),
         ("an_answer_on_its_way_is_no_stall", hand_over),
         ("a_grader_that_answers_late", asker),
+        ("an_answer_that_has_just_arrived", just_arrived),
         ("peer_state_by_address", peer_state),
         ("accounts", accounts),
         ("nobody", nobody),
@@ -459,7 +460,8 @@ fn full_buffer(program: &Program, stream: &TcpStream) -> Outcome {
     assert!(is_descriptor(&view.threads[0].waiting, "send", Direction::Send), "{view:#?}");
     let lines = describe(&view, "your server");
     let expected = format!(
-        "your server is blocked in send on fd 4 (the connection from {}); its send buffer is full: ",
+        "your server is blocked in send on fd 4 (the connection from {}); \
+         its send buffer is full: ",
         stream.local_addr()?
     );
     assert!(lines[0].starts_with(&expected), "{lines:?}");
@@ -619,7 +621,7 @@ impl Drop for Load {
 }
 
 /// The program works, hands over from thread to thread, or its bytes are on their way: as long as
-/// its answer has not arrived, it is not stalled, however short and however long the looks are apart.
+/// its answer has not arrived, it is not stalled, however little the looks are apart.
 fn hand_over() -> Outcome {
     let program = Program::start("hand-over");
     let mut stream = program.connect();
@@ -691,6 +693,20 @@ fn asker() -> Outcome {
     }
     answers.join().map_err(|_| "the answering thread panicked")??;
     assert!(rightly > 0, "the verdict never came, so nothing was shown");
+    Ok(())
+}
+
+/// The answer came after the grader had last read its queue.
+fn just_arrived() -> Outcome {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?.to_string();
+    let program = Program::start_with("asker", &[(PEER, &address)]);
+    let (stream, _) = listener.accept()?;
+    stream.peek(&mut [0])?;
+    program.must_stall(&[&stream])?;
+    let before = look(&program.pids());
+    let earlier = GraderSocket { unread: 0, ..socket(&stream) };
+    assert!(!stalled(&before, &look(&program.pids()), &[earlier]));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! Each prints one line when it is set up (`ready`, with its address if it has one) and then does
 //! the one thing that it is named for. None of them ends by itself.
 
-use std::io::{Read, Write, pipe, stdin, stdout};
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe, stdin, stdout};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
@@ -272,8 +272,8 @@ fn accept_late() {
     }
 }
 
-/// An echo whose every byte goes from thread to thread (a channel, a socket pair, a pipe) and
-/// through a child process, with some work at each step, before it goes back.
+/// An echo whose every byte goes from thread to thread (a channel, a socket pair, a pipe), through
+/// a child process and round a ring of threads, with some work between, before it goes back.
 fn hand_over() {
     let mut child =
         fixture("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("start a child");
@@ -281,9 +281,8 @@ fn hand_over() {
         (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
     let (to_second, from_first) = mpsc::channel::<u8>();
     let (mut to_third, mut from_second) = UnixStream::pair().expect("a pair");
-    let (mut from_third, mut to_fourth) = pipe().expect("a pipe");
     let mut stream = accept_one();
-    let mut back = stream.try_clone().expect("clone");
+    let mut to_ring = ring(stream.try_clone().expect("clone"));
     thread::spawn(move || {
         for byte in from_first {
             work(byte);
@@ -291,10 +290,45 @@ fn hand_over() {
         }
     });
     thread::spawn(move || each_byte(&mut from_second, |byte| to_child.write_all(&[byte])));
-    thread::spawn(move || each_byte(&mut from_child, |byte| to_fourth.write_all(&[byte])));
-    thread::spawn(move || each_byte(&mut from_third, |byte| back.write_all(&[byte])));
+    thread::spawn(move || each_byte(&mut from_child, |byte| to_ring.write_all(&[byte])));
     each_byte(&mut stream, |byte| to_second.send(byte).map_err(std::io::Error::other));
     child.wait().expect("wait");
+}
+
+/// Threads that hand each byte on to the one that was started before, so against the order in which
+/// a look goes through them, some times round; then it goes to `end`. Returns the way in.
+fn ring(mut end: TcpStream) -> PipeWriter {
+    const THREADS: usize = 5;
+    const ROUNDS: usize = 20;
+    let (from_last, entry) = pipe().expect("a pipe");
+    let (mut from_next, mut to_first) = pipe().expect("a pipe");
+    let mut again = entry.try_clone().expect("clone");
+    thread::spawn(move || {
+        let mut byte = [0];
+        let mut round = 0;
+        while from_next.read(&mut byte).expect("read") > 0 {
+            round = (round + 1) % ROUNDS;
+            let on: &mut dyn Write = if round == 0 { &mut end } else { &mut again };
+            on.write_all(&byte).expect("hand over");
+        }
+    });
+    for _ in 2..THREADS {
+        let (mut from, to) = pipe().expect("a pipe");
+        let mut previous = std::mem::replace(&mut to_first, to);
+        thread::spawn(move || drop(std::io::copy(&mut Unhurried(&mut from), &mut previous)));
+    }
+    let (mut from, mut to) = (from_last, to_first);
+    thread::spawn(move || drop(std::io::copy(&mut Unhurried(&mut from), &mut to)));
+    entry
+}
+
+/// Hides that it is a pipe from `std::io::copy`, which would else let the kernel move the bytes.
+struct Unhurried<'a>(&'a mut PipeReader);
+
+impl Read for Unhurried<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buffer)
+    }
 }
 
 fn each_byte(from: &mut impl Read, mut then: impl FnMut(u8) -> std::io::Result<()>) {

@@ -151,7 +151,18 @@ impl Sandbox {
         let disk = disk.zip(job.disk.as_ref().map(|disk| disk.path.clone()));
         let (stdin, stdout, stderr) = (Some(stdin), Some(stdout), Some(stderr));
         let ended = None;
-        Ok(Running { orders, program, warden, pidfd, stdin, stdout, stderr, disk, exit: None, ended })
+        Ok(Running {
+            orders,
+            program,
+            warden,
+            pidfd,
+            stdin,
+            stdout,
+            stderr,
+            disk,
+            exit: None,
+            ended,
+        })
     }
 
     fn request(&self, request: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {

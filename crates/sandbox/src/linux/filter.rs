@@ -133,7 +133,12 @@ impl Filter {
         let any_namespace = jump(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, CLONE_NEW, 0, 1);
         block(&mut code, libc::SYS_clone, 0, &[any_namespace, fail(libc::EPERM)]);
         // Typing into another program's terminal.
-        block(&mut code, libc::SYS_ioctl, 1, &refuse(&[libc::TIOCSTI as u32, libc::TIOCLINUX as u32]));
+        block(
+            &mut code,
+            libc::SYS_ioctl,
+            1,
+            &refuse(&[libc::TIOCSTI as u32, libc::TIOCLINUX as u32]),
+        );
         // Asking for the personality, and setting the usual one, are harmless.
         let usual = [skip_if_equal(0, 2), skip_if_equal(u32::MAX, 1), fail(libc::EPERM)];
         block(&mut code, libc::SYS_personality, 0, &usual);

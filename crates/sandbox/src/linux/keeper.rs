@@ -210,9 +210,8 @@ impl Keeper {
 pub(super) fn block_signals(signals: &[i32]) -> io::Result<()> {
     let set = signal_set(signals);
     // SAFETY: the set is live; the old one is not asked for.
-    let result = unsafe {
-        libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut())
-    };
+    let result =
+        unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -220,9 +219,7 @@ pub(super) fn block_signals(signals: &[i32]) -> io::Result<()> {
 pub(super) fn signal_descriptor(signals: &[i32]) -> io::Result<OwnedFd> {
     let set = signal_set(signals);
     // SAFETY: the set is live; -1 asks for a new descriptor.
-    let raw = unsafe {
-        libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
-    };
+    let raw = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
     if raw < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -163,9 +163,7 @@ fn set_limits(limits: &Limits, context: &Context) -> io::Result<()> {
     let set = |resource, soft: Option<u64>, hard: Option<u64>| -> io::Result<()> {
         // A limit that was imposed on the caller holds for its programs too.
         let imposed = rustix::process::getrlimit(resource).maximum;
-        let capped = |limit: Option<u64>| {
-            limit.into_iter().chain(imposed).min()
-        };
+        let capped = |limit: Option<u64>| limit.into_iter().chain(imposed).min();
         let limit = Rlimit { current: capped(soft), maximum: capped(hard) };
         if soft.is_some() { Ok(setrlimit(resource, limit)?) } else { Ok(()) }
     };

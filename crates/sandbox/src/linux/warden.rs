@@ -2,8 +2,8 @@
 //! below it on order or when the caller is gone.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Seek, SeekFrom};
 use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, getpid, kill_process_group, kill_process, pidfd_open,
+    Pid, PidfdFlags, Signal, getpid, kill_process, kill_process_group, pidfd_open,
     set_child_subreaper,
 };
 
@@ -25,12 +25,7 @@ use crate::job::{Exit, Job};
 pub(super) const ORDER_END: &[u8] = b"end";
 
 /// Runs the warden to its end; returns its exit status.
-pub(super) fn run(
-    job: &OwnedFd,
-    orders: &OwnedFd,
-    stdio: [OwnedFd; 3],
-    context: &Context,
-) -> i32 {
+pub(super) fn run(job: &OwnedFd, orders: &OwnedFd, stdio: [OwnedFd; 3], context: &Context) -> i32 {
     match start(job, orders, stdio, context) {
         Ok(Some(warden)) => warden.watch(),
         // The program's own process has said why it was not started.

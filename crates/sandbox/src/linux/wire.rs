@@ -156,11 +156,7 @@ pub(super) fn decode_job(bytes: &[u8]) -> Option<Job> {
     let network = if reader.number()? == 0 { Network::Host } else { Network::Lonely };
     let disk = match reader.number()? {
         0 => None,
-        _ => Some(Disk {
-            path: reader.path()?,
-            bytes: reader.number()?,
-            inodes: reader.number()?,
-        }),
+        _ => Some(Disk { path: reader.path()?, bytes: reader.number()?, inodes: reader.number()? }),
     };
     Some(Job {
         program,

@@ -5,8 +5,10 @@ use std::fs;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -118,6 +120,31 @@ pub fn count_marked(marker: &str) -> usize {
         .flatten()
         .filter(|entry| entry.file_name().to_str() != Some(&own) && is_marked(&entry.path()))
         .count()
+}
+
+/// Runs all tests of this binary again as a user without privileges, if this one has them.
+pub fn without_privileges() -> Outcome {
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        println!("this user has no privileges: the other tests have shown it");
+        return Ok(());
+    }
+    // The build's folder may be closed to others.
+    let folder = std::env::temp_dir().join(format!("sandbox-test-{}", std::process::id()));
+    fs::create_dir(&folder)?;
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
+    let program = folder.join("tests");
+    fs::copy(std::env::current_exe()?, &program)?;
+    let output = Command::new(&program)
+        .args(["--skip", "without_privileges"])
+        .current_dir("/")
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output();
+    fs::remove_dir_all(&folder)?;
+    let output = output?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure(output.status.success(), format!("as user {NOBODY}:\n{text}"))
 }
 
 /// For a test that needs a protection which this machine refused: says so, and fails unless the

@@ -1,0 +1,140 @@
+//! What `grade` and `verify` do with programs that build, programs that don't, and results.
+#![cfg(unix)]
+
+mod support;
+
+use serde_json::Value;
+use support::{course, folder, names_in, run, script, small_course, xtask};
+
+/// A program that is not begun.
+const UNTOUCHED: &str = "fn main() {\n    todo!(\"write it\")\n}\n";
+/// A program that the compiler refuses.
+const BROKEN: &str = "fn main() {\n    let answer: u32 = \"forty-two\";\n}\n";
+
+#[test]
+fn a_program_that_does_not_build_shows_the_compilers_words() {
+    let (scratch, root) = (folder(), folder());
+    small_course(root.path(), BROKEN, UNTOUCHED);
+    let target = root.path().join("target");
+    let mut command = xtask(root.path(), scratch.path());
+    let ended = run(command.arg("grade").env("CARGO_TARGET_DIR", &target));
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stdout.contains("error[E0308]: mismatched types"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("exercises/tcp-echo/src/main.rs:2:"), "{}", ended.stdout);
+
+    let mut command = xtask(root.path(), scratch.path());
+    command.args(["grade", "--format", "json"]).env("CARGO_TARGET_DIR", &target);
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    let document: Value = serde_json::from_str(&ended.stdout).expect("one document");
+    let module = &document["modules"][0];
+    assert!(module["error"].as_str().is_some_and(|error| error.contains("E0308")), "{module}");
+    let checks = module["checks"].as_array().expect("the checks");
+    assert!(!checks.is_empty() && checks.iter().all(|check| check["status"] == "failed"));
+    let mut command = xtask(root.path(), scratch.path());
+    let listed = run(command.arg("list").env("CARGO_TARGET_DIR", &target));
+    assert!(listed.stdout.contains("does not build"), "{}", listed.stdout);
+    assert!(names_in(scratch.path()).is_empty());
+}
+
+#[test]
+fn a_warning_is_shown_and_fails_nothing_by_itself() {
+    let (scratch, root) = (folder(), folder());
+    small_course(root.path(), &format!("use std::io;\n{UNTOUCHED}"), UNTOUCHED);
+    let target = root.path().join("target");
+    for _fresh_or_not in 0..2 {
+        let mut command = xtask(root.path(), scratch.path());
+        let ended = run(command.arg("grade").env("CARGO_TARGET_DIR", &target));
+        assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains("unused import: `std::io`"), "{}", ended.stderr);
+        assert!(!ended.stdout.contains("unused import"), "{}", ended.stdout);
+        assert!(ended.stdout.contains("not implemented yet"), "{}", ended.stdout);
+    }
+    let overview = run(xtask(root.path(), scratch.path()).env("CARGO_TARGET_DIR", &target));
+    assert_eq!(overview.status, Some(0));
+    let next = "Next: read exercises/tcp-echo/README.md";
+    assert!(overview.stdout.contains(next), "{}", overview.stdout);
+}
+
+#[test]
+fn a_broken_package_is_told_in_cargos_words() {
+    let (scratch, root) = (folder(), folder());
+    small_course(root.path(), UNTOUCHED, UNTOUCHED);
+    let manifest = root.path().join("exercises/tcp-echo/Cargo.toml");
+    fs_err::write(manifest, "[package]\n").expect("break it");
+    let mut command = xtask(root.path(), scratch.path());
+    command.arg("grade").env("CARGO_TARGET_DIR", root.path().join("target"));
+    run(&mut command).refuses(&["cannot build tcp-echo", "failed to parse manifest"]);
+}
+
+#[test]
+fn a_failure_of_the_grader_is_a_document_too() {
+    let scratch = folder();
+    let mut command = xtask(&course(), scratch.path());
+    let ended = run(command.args(["grade", "nothing", "--format", "json"]));
+    assert_eq!(ended.status, Some(2));
+    let document: Value = serde_json::from_str(&ended.stdout).expect("one document");
+    assert_eq!(document["schema"], "grade/v1");
+    let error = document["error"].as_str().unwrap_or_default();
+    assert!(error.contains("nothing"), "{document}");
+    assert!(ended.stderr.contains("no module `nothing`"));
+}
+
+#[test]
+fn a_result_file_replaces_the_old_one_and_the_terminal_gets_text() {
+    let (scratch, files) = (folder(), folder());
+    let program = files.path().join("quitter");
+    script(&program, "#!/bin/sh\nexit 0\n");
+    let out = files.path().join("result.json");
+    fs_err::write(&out, "old").expect("write the old result");
+    let mut command = xtask(&course(), scratch.path());
+    command.args(["grade", "tcp-echo", "--seed", "7", "--format", "json"]);
+    command.args(["--check", "one-message", "--program"]).arg(&program).arg("--out").arg(&out);
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    let written = fs_err::read_to_string(&out).expect("read the result");
+    let document: Value = serde_json::from_str(&written).expect("one document");
+    assert_eq!(document["seed"], 7);
+    assert_eq!(document["modules"][0]["checks"].as_array().map(Vec::len), Some(1));
+    assert!(ended.stdout.contains("tcp-echo"), "{}", ended.stdout);
+    assert_eq!(names_in(files.path()), ["quitter", "result.json"]);
+    assert!(names_in(scratch.path()).is_empty());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let (scratch, files) = (folder(), folder());
+    let program = files.path().join("quitter");
+    script(&program, "#!/bin/sh\nexit 0\n");
+    let mut command = xtask(&course(), scratch.path());
+    command.args(["grade", "tcp-echo", "--program"]).arg(&program);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = command.stdout(writer).status().expect("the runner starts");
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn verify_says_what_is_missing() {
+    let (scratch, root) = (folder(), folder());
+    small_course(root.path(), "use std::io;\nfn main() {}\n", UNTOUCHED);
+    let path = root.path().join("crates/tcp-echo/module.toml");
+    let manifest = support::manifest().replacen("points = ", "points = 10", 1);
+    fs_err::write(&path, manifest).expect("change the points");
+    let mut command = xtask(root.path(), scratch.path());
+    command.arg("verify").env("CARGO_TARGET_DIR", root.path().join("target"));
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    let told = &ended.stdout;
+    for sentence in [
+        "points together; make them 100",
+        "there is no handout exercises/tcp-echo/README.md",
+        "the starter compiles with warnings",
+        "it should reach a todo!() first",
+        "the reference does not pass `one-message`",
+        "no known-wrong program fails `one-message`",
+    ] {
+        assert!(told.contains(sentence), "no {sentence:?} in:\n{told}");
+    }
+    assert!(names_in(scratch.path()).is_empty());
+}
