@@ -28,21 +28,19 @@ const BIG_CHECK: &str = "client-64-mib";
 /// A check that needs an answer.
 const ANSWER_CHECK: &str = "one-message";
 /// The call in which the silent server waits, as the report names it.
-const SILENT_CALL: &str = "recv";
+const SILENT_CALL: &str = "blocked in accept";
 
-/// A server that takes connections, reads what comes and never answers.
+/// A server that takes connections and never answers.
 const SILENT_SERVER: &str = r#"
-use std::io::{Read, Write};
+use std::io::Write;
 fn main() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = listener.local_addr().expect("local address");
     println!("listening on {address}");
     std::io::stdout().flush().expect("flush");
-    for stream in listener.incoming() {
-        let mut stream = stream.expect("accept");
-        std::thread::spawn(move || {
-            while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
-        });
+    let mut connections = Vec::new();
+    loop {
+        connections.push(listener.accept().expect("accept"));
     }
 }
 "#;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use clap::Args;
 use grader::module::{Module, Target};
 use grader::report::{ModuleReport, Status};
@@ -21,6 +22,7 @@ use sandbox::Sandbox;
 
 use crate::build;
 use crate::grade::{self, Choice};
+use crate::modules;
 use crate::terminal::{BAD, GOOD, Progress, STRONG};
 use crate::workspace::{Owner, Workspace};
 use judgement::Coverage;
@@ -221,6 +223,11 @@ impl<'a> Proof<'a> {
         let name = self.choice.module.name;
         let (mut programs, problems) = wrong::all(self.workspace, name)?;
         let wanted = &self.arguments.only_wrong;
+        let known: Vec<&str> = programs.iter().map(|program| program.name.as_str()).collect();
+        if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
+            let nearest = modules::suggest(unknown, &known, "they");
+            bail!("{name} has no known-wrong program `{unknown}`; {nearest}");
+        }
         if !wanted.is_empty() {
             programs.retain(|program| wanted.contains(&program.name));
         }

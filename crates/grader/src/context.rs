@@ -111,6 +111,8 @@ pub(crate) struct ProgramState {
     pub exit: Option<Exit>,
     /// The grader ended it.
     pub ended: bool,
+    /// It is a server: it should run until it is killed.
+    pub serves: bool,
 }
 
 impl ProgramState {
@@ -125,6 +127,7 @@ impl ProgramState {
             stderr: Capture::new(stderr),
             exit: None,
             ended: false,
+            serves: false,
         }
     }
 
@@ -387,6 +390,18 @@ impl Context {
                 failure.got = steps::not_implemented(&program.lane.program, todo);
                 return Stop::Failed(failure);
             }
+        }
+        // Whether a server's end is first seen as a reset, as the end of a stream or as a refused connection is a matter
+        // of microseconds; that it ended is the news.
+        let ended = |program: &&ProgramState| program.serves && program.exit.is_some();
+        if matches!(failure.symptom, Symptom::Reset | Symptom::CutShort | Symptom::Refused)
+            && let Some(program) = programs.iter().find(ended)
+            && let Some(exit) = program.exit.as_ref().filter(|exit| !has_crashed(exit))
+        {
+            let stderr = String::from_utf8_lossy(&program.stderr.bytes);
+            let ended = steps::ended(&program.lane.program, exit, &stderr);
+            failure.symptom = Symptom::Exited;
+            failure.got = format!("{}\n{ended}", failure.got);
         }
         let crashed = |program: &&ProgramState| program.exit.as_ref().is_some_and(has_crashed);
         if !matches!(failure.symptom, Symptom::Crashed | Symptom::Flood | Symptom::Named(_))

@@ -577,6 +577,7 @@ impl Server {
                 }
             },
         };
+        program.with(|state| state.serves = true);
         Ok(Self { program, address })
     }
 

@@ -396,6 +396,33 @@ impl Connection {
         Ok(())
     }
 
+    /// Expects no further byte: looks until the stream ends, or nothing has come for a while, and either will do.
+    ///
+    /// # Errors
+    ///
+    /// A failure if more bytes come.
+    pub fn expect_no_more(&mut self) -> Verdict {
+        let context = Rc::clone(&self.context);
+        let socket = Rc::clone(&self.socket);
+        let expected = steps::no_more(&self.lane.program);
+        let goal = Goal::on(&*socket, PollFlags::IN, None, expected.clone());
+        let began = Instant::now();
+        let looked = context.wait(&goal, || {
+            self.take_in()?;
+            let is_over = self.unread() > 0 || self.end.is_some();
+            Ok((is_over || began.elapsed() > STUCK_AFTER).then_some(()))
+        });
+        match looked {
+            Ok(()) | Err(Stop::Failed(_)) => {}
+            Err(other) => return Err(other),
+        }
+        if self.unread() == 0 {
+            return Ok(());
+        }
+        let got = steps::extra_bytes(&crate::bytes::show(&Sample::of(&self.inbox[self.taken..]), 60));
+        Err(Failure::new(Symptom::ExtraBytes, expected, got).into())
+    }
+
     /// Expects the end of the stream, and nothing before it.
     ///
     /// # Errors
@@ -527,6 +554,11 @@ impl Connection {
             let before = self.inbox.len();
             let room: &mut [MaybeUninit<u8>] = &mut self.inbox.spare_capacity_mut()[..READ_BYTES];
             match self.socket.recv(room) {
+                // A failed send has taken the reset's error from the socket, which then reads as ended.
+                Ok(0) if self.broken => {
+                    self.end = Some(End::Reset);
+                    self.record(What::ProgramReset);
+                }
                 Ok(0) => {
                     self.end = Some(End::Finished);
                     self.record(What::ProgramFinishedSending);

@@ -1,7 +1,8 @@
 //! What to run, and what came of it.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// A program to run, and what it may do.
 #[derive(Clone, Debug)]
@@ -80,7 +81,7 @@ impl Default for Limits {
             cpu_seconds: Some(120),
             file_size_bytes: Some(4 << 30),
             open_files: Some(1024),
-            processes: Some(2048),
+            processes: Some(1024),
         }
     }
 }
@@ -124,4 +125,15 @@ pub struct Exit {
 pub struct Leftovers {
     /// How many processes, other than the program, were alive.
     pub other_processes: usize,
+}
+
+/// What the error's own text leaves open.
+pub(crate) fn remark(program: &Path, error: &io::Error) -> &'static str {
+    if program.is_dir() {
+        " (it is a folder)"
+    } else if error.kind() == io::ErrorKind::NotFound && program.exists() {
+        " (the file is there, but not the interpreter or loader that it names)"
+    } else {
+        ""
+    }
 }

@@ -20,7 +20,7 @@ use rustix::process::{
     kill_process_group, setrlimit, setsid, waitid,
 };
 
-use crate::job::{Exit, Job, Leftovers, Limits, Network};
+use crate::job::{Exit, Job, Leftovers, Limits, Network, remark};
 use crate::layer::{self, Layer, Measure};
 use crate::scratch;
 
@@ -128,8 +128,8 @@ impl Sandbox {
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
         self.try_spawn(job).map_err(|error| {
-            let text = format!("cannot start {}: {error}", job.program.display());
-            io::Error::new(error.kind(), text)
+            let (program, remark) = (job.program.display(), remark(&job.program, &error));
+            io::Error::new(error.kind(), format!("cannot start {program}: {error}{remark}"))
         })
     }
 
@@ -142,6 +142,7 @@ impl Sandbox {
         let (limits, extra) = (job.limits.clone(), job.extra_descriptors);
         let prepare = move || {
             setsid()?;
+            close_on_exec();
             open_null(extra)?;
             set_limits(&limits)
         };
@@ -316,6 +317,16 @@ fn program_path(job: &Job) -> io::Result<PathBuf> {
         .map(|folder| folder.join(&job.program))
         .find(|file| file.is_file())
         .ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// What the caller itself inherited without asking (a build tool's pipes) is not handed on.
+fn close_on_exec() {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(1024).min(1024);
+    for number in (3..1024).take_while(|&number: &i32| u64::from(number.unsigned_abs()) < limit) {
+        // SAFETY: the descriptor is only borrowed for this call, which fails if it is not open.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+        let _ = fcntl_setfd(descriptor, FdFlags::CLOEXEC);
+    }
 }
 
 /// Opens `/dev/null` so often, from 3 up. Descriptors of the caller's, which lie there until exec,

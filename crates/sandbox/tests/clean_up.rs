@@ -7,6 +7,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -112,29 +113,28 @@ fn fork_bomb_of_sessions() -> Outcome {
 }
 
 /// How many processes a bomb starts in all. Root is not bound by a limit on processes, so the bomb
-/// counts, in a file to which each fork adds a byte; those killed are replaced until it is used up.
-const BOMB_FORKS: usize = 1_500;
+/// counts, in a file to which it adds a byte before each fork; those killed are replaced until it
+/// is used up.
+const BOMB_FORKS: usize = 400;
+
+/// The bombs of one user share a limit on processes, so one waits for the other.
+static ONE_BOMB: Mutex<()> = Mutex::new(());
 
 /// A program whose every process forks without end.
 fn bomb(in_each: &str) -> Outcome {
+    let _one = ONE_BOMB.lock().unwrap_or_else(PoisonError::into_inner);
     let sandbox = Sandbox::start()?;
     let marker = format!("bomb-{}-{}", std::process::id(), in_each.len());
     let script = format!(
         "import os, time
 count = os.open('count', os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 while os.fstat(count).st_size < {BOMB_FORKS}:
-    try:
-        if os.fork() == 0:
-            {in_each}
-        else:
-            os.write(count, b'.')
-    except OSError:
-        time.sleep(0.001)
+    os.write(count, b'.')
+    if os.fork() == 0:
+        {in_each}
 time.sleep(600) # {marker}"
     );
-    let mut job = python(&sandbox, &script);
-    job.limits.processes = Some(BOMB_FORKS as u64);
-    let mut running = sandbox.spawn(&job)?;
+    let mut running = sandbox.spawn(&python(&sandbox, &script))?;
     eventually("the bomb forks", || count_marked(&marker) > 50)?;
     let began = Instant::now();
     let leftovers = running.kill()?;

@@ -23,7 +23,7 @@ const LEAKS_ONLY: &str = "--leaks-only";
 fn main() -> ExitCode {
     sandbox::keeper_main_if_asked();
     match std::env::args().nth(1).as_deref() {
-        Some(START_ONLY) => return alone(|| Ok(drop(Sandbox::start()?))),
+        Some(START_ONLY) => return alone(start_only),
         Some(LEAKS_ONLY) => return alone(spawn_and_count),
         _ => {}
     }
@@ -339,6 +339,11 @@ fn full_disk_is_named() -> Outcome {
     );
     same("message", read_all(running.stdout())?, expected)?;
     same("files left", fs::read_dir(running.path_inside(&full))?.count(), 0)
+}
+
+fn start_only() -> Outcome {
+    Sandbox::start()?;
+    Ok(())
 }
 
 fn alone(test: impl FnOnce() -> Outcome) -> ExitCode {

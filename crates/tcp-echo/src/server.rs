@@ -19,13 +19,14 @@ pub(crate) fn converse(check: &mut Check, server: &Server) -> Verdict {
     client.expect_end()
 }
 
-/// A message comes back.
+/// A message comes back, and nothing besides.
 pub fn one_message(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut client = server.connect()?;
     client.send(b"hello")?;
     client.finish_sending()?;
-    client.expect_echo()
+    client.expect_echo()?;
+    client.expect_no_more()
 }
 
 /// Bytes come back that are no text: every value, and sequences that UTF-8 does not know.
@@ -151,10 +152,13 @@ pub fn restart_at_once(check: &mut Check) -> Verdict {
     converse(check, &second)
 }
 
-/// A server whose port is taken says so and exits 1.
+/// A server whose port is taken says so and exits 1: taken by a stranger, and by another of its kind.
 pub fn port_taken(check: &mut Check) -> Verdict {
-    let holder = check.listen("127.0.0.1")?;
-    let server = check.start(["server", &holder.address().to_string()])?;
-    server.finish_with(1)?.expect_stdout(b"")?.expect_some_error()?;
+    let stranger = check.listen("127.0.0.1")?;
+    let first = start(check)?;
+    for taken in [stranger.address(), first.address()] {
+        let server = check.start(["server", &taken.to_string()])?;
+        server.finish_with(1)?.expect_stdout(b"")?.expect_some_error()?;
+    }
     Ok(())
 }

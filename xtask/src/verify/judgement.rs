@@ -141,7 +141,7 @@ fn show(
     manifest: &Manifest,
     coverage: &mut Coverage,
 ) -> Option<String> {
-    let Shown { check: id, symptom: wanted, hint } = shown;
+    let Shown { check: id, symptom: wanted, or, hint } = shown;
     let check = report.checks.iter().find(|check| check.id == *id)?;
     let entry = manifest.checks.iter().find(|entry| entry.id == *id)?;
     if check.status == Status::Unsupported {
@@ -150,20 +150,20 @@ fn show(
     let Some(Feedback { symptom, hint: told, .. }) = &check.feedback else {
         return Some(format!("it should show `{wanted}` at `{id}`, which it does not fail"));
     };
-    if symptom != wanted {
+    if symptom != wanted && !or.contains(symptom) {
         let seen = summary(check);
         return Some(format!(
             "it shows `{symptom}` at `{id}`, and should show `{wanted}`; \
              mend the check or its wrong.toml\n{seen}"
         ));
     }
-    let own = entry.mistakes.iter().find(|mistake| mistake.symptom == *wanted);
+    let own = entry.mistakes.iter().find(|mistake| mistake.symptom == *symptom);
     let expected = match (hint, own) {
         (Some(HintWanted::First), _) => entry.hints.first(),
         (None, Some(own)) => Some(&own.hint),
         (None, None) => {
             return Some(format!(
-                "`{id}` has no hint of its own for `{wanted}`; write a [[check.mistake]], \
+                "`{id}` has no hint of its own for `{symptom}`; write a [[check.mistake]], \
                  or say `hint = \"first\"`"
             ));
         }
@@ -172,7 +172,9 @@ fn show(
         return Some(format!("at `{id}` another hint is shown than the one meant: {told}"));
     }
     if hint.is_none() {
-        coverage.hints.remove(&(id.clone(), wanted.clone()));
+        for symptom in or.iter().chain([wanted]) {
+            coverage.hints.remove(&(id.clone(), symptom.clone()));
+        }
     }
     None
 }

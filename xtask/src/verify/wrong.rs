@@ -38,6 +38,9 @@ pub struct Shown {
     pub check: String,
     /// The symptom's name.
     pub symptom: String,
+    /// Further symptoms, where the kernel's timing decides which one is seen.
+    #[serde(default)]
+    pub or: Vec<String>,
     /// `Some("first")` if the check's first hint is shown, else the hint of the symptom.
     #[serde(default)]
     pub hint: Option<HintWanted>,

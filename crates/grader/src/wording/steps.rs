@@ -154,6 +154,11 @@ pub fn ends_stream(who: &str) -> String {
     format!("the end of the stream: {who} closes, or finishes its sending half")
 }
 
+/// That nothing more comes.
+pub fn no_more(who: &str) -> String {
+    format!("no further byte from {who}")
+}
+
 /// That a client finishes its sending half.
 pub fn finishes_sending(who: &str) -> String {
     format!("{who} sends all it has, then finishes its sending half (shutdown)")

@@ -19,14 +19,14 @@ use super::keeper::{HELLO_READY, REQUEST_JOB, REQUEST_PROBE};
 use super::warden::ORDER_END;
 use super::wire::{self, Fault, FaultKind, Report};
 use super::{KEEPER_ARGUMENT, message, tree};
-use crate::job::{Exit, Job, Leftovers};
+use crate::job::{Exit, Job, Leftovers, remark};
 use crate::layer::{self, Layer, Measure};
 use crate::scratch;
 
 /// How long the keeper and the wardens may take for what takes them milliseconds.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// How long the end of a program's tree may take.
-const END_DEADLINE: Duration = Duration::from_secs(30);
+const END_DEADLINE: Duration = Duration::from_secs(60);
 /// The size of the pipes to standard input and output, where the system grants it.
 const PIPE_BYTES: usize = 1 << 20;
 
@@ -386,17 +386,6 @@ fn tell_fault(fault: &Fault, job: &Job) -> io::Error {
         FaultKind::Other => format!("cannot start {program}: {}{reason}", fault.step),
     };
     io::Error::new(error.kind(), text)
-}
-
-/// What the error's own text leaves open.
-fn remark(program: &Path, error: &io::Error) -> &'static str {
-    if program.is_dir() {
-        " (it is a folder)"
-    } else if error.kind() == io::ErrorKind::NotFound && program.exists() {
-        " (the file is there, but not the interpreter or loader that it names)"
-    } else {
-        ""
-    }
 }
 
 /// The job with absolute paths, and the program found.

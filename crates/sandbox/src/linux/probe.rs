@@ -17,8 +17,8 @@ use crate::layer;
 /// status.
 pub(super) fn run(answer: OwnedFd, scratch: &Path, context: &Context) -> i32 {
     let folder = scratch.join("probe");
+    let mut answer = fs::File::from(answer);
     let outcome = fs::create_dir_all(&folder).and_then(|()| {
-        let mut answer = fs::File::from(answer);
         in_child(&mut answer, layer::LANDLOCK, || landlock(scratch, &folder))?;
         in_child(&mut answer, layer::SECCOMP, || seccomp(context))?;
         in_child(&mut answer, layer::NETWORK, || network(&folder))?;
@@ -29,7 +29,8 @@ pub(super) fn run(answer: OwnedFd, scratch: &Path, context: &Context) -> i32 {
         };
         writeln!(answer, "{}\t{reason}", layer::PROCESSES)
     });
-    // The folder goes with the scratch folder at the latest.
+    // The folder goes with the scratch folder at the latest. The answer is complete, and the caller
+    // goes on, only when its pipe is closed: after this.
     let _ = fs::remove_dir(&folder);
     i32::from(outcome.is_err())
 }

@@ -7,15 +7,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, wait, waitpid,
+    Pid, Signal, WaitOptions, getpid, kill_process, setpriority_process, wait, waitpid,
 };
 
-/// How often the tree is searched for processes that are not yet stopped before all are killed.
-const FREEZE_ROUNDS_MAX: usize = 200;
+/// How often the tree is searched for processes that are not yet stopped before all are killed; a
+/// round that finds none is the last one.
+const FREEZE_ROUNDS_MAX: usize = 20;
 /// How long to wait for a process that was killed before looking at the tree again.
 const REAP_WAIT: Duration = Duration::from_millis(2);
 /// When to give up on processes that do not die: they hang inside the kernel.
-const END_DEADLINE: Duration = Duration::from_secs(20);
+const END_DEADLINE: Duration = Duration::from_secs(50);
 
 /// The processes below `root`, parents before their children, ended ones that nobody has waited
 /// for included.
@@ -39,6 +40,30 @@ pub(super) fn is_living(pid: Pid) -> bool {
     stat_fields(pid).is_some_and(|fields| !matches!(fields.state, b'Z' | b'X'))
 }
 
+/// Stops every process below this one but the children in `spared` and what is below those, so
+/// that none can fork while the tree is counted and killed. Returns them.
+///
+/// Each is stopped before its children are looked up, which makes the list of them the last one,
+/// but for a fork that was under way: hence the rounds.
+pub(super) fn freeze(spared: &BTreeSet<i32>) -> Vec<Pid> {
+    let mut stopped = BTreeSet::new();
+    for _ in 0..FREEZE_ROUNDS_MAX {
+        let known = stopped.len();
+        let mut found = unspared_children(spared);
+        while let Some(pid) = found.pop() {
+            if stopped.insert(pid.as_raw_nonzero().get()) {
+                // One that has ended meanwhile needs no stopping.
+                let _ = kill_process(pid, Signal::STOP);
+            }
+            found.extend(children(pid));
+        }
+        if stopped.len() == known {
+            break;
+        }
+    }
+    stopped.into_iter().filter_map(Pid::from_raw).collect()
+}
+
 /// Kills every process below this one but the children in `spared` and what is below those, and
 /// waits until none is left.
 ///
@@ -46,20 +71,15 @@ pub(super) fn is_living(pid: Pid) -> bool {
 /// `TimedOut` if something killed does not die.
 pub(super) fn end_all(spared: &BTreeSet<i32>) -> io::Result<()> {
     let deadline = Instant::now() + END_DEADLINE;
-    let mut first = true;
+    // Against many that compete for the processor; refused, and done without, where this user has
+    // no privileges.
+    let _ = setpriority_process(None, -20);
     loop {
         reap(spared)?;
-        let mut victims = unspared(spared);
-        if victims.is_empty() && no_child_but(spared) {
+        if no_child_but(spared) {
             return Ok(());
         }
-        if !first {
-            // The short way did not do: something forks as fast as it is killed.
-            victims = freeze(spared);
-        }
-        first = false;
-        kill_groups(&victims);
-        for &victim in &victims {
+        for victim in freeze(spared) {
             // One that has ended meanwhile is what is wanted; it is waited for below.
             let _ = kill_process(victim, Signal::KILL);
         }
@@ -81,11 +101,9 @@ pub(super) fn reap(spared: &BTreeSet<i32>) -> io::Result<()> {
             }
         }
     }
-    for child in children(getpid()) {
-        if !spared.contains(&child.as_raw_nonzero().get()) {
-            // It may be alive, or have been waited for: neither is a failure.
-            let _ = waitpid(Some(child), WaitOptions::NOHANG);
-        }
+    for child in unspared_children(spared) {
+        // It may be alive, or have been waited for: neither is a failure.
+        let _ = waitpid(Some(child), WaitOptions::NOHANG);
     }
     Ok(())
 }
@@ -101,56 +119,17 @@ pub(super) fn tasks_of_user(user: u32) -> u64 {
     every_process().into_iter().filter_map(tasks).sum()
 }
 
-fn unspared(spared: &BTreeSet<i32>) -> Vec<Pid> {
-    if spared.is_empty() {
-        return descendants(getpid());
-    }
-    let strays = children(getpid()).into_iter();
-    strays
-        .filter(|child| !spared.contains(&child.as_raw_nonzero().get()))
-        .flat_map(|child| std::iter::once(child).chain(descendants(child)))
-        .collect()
+fn unspared_children(spared: &BTreeSet<i32>) -> Vec<Pid> {
+    let mut own = children(getpid());
+    own.retain(|child| !spared.contains(&child.as_raw_nonzero().get()));
+    own
 }
 
 fn no_child_but(spared: &BTreeSet<i32>) -> bool {
     if spared.is_empty() {
         return matches!(wait(WaitOptions::NOHANG), Err(rustix::io::Errno::CHILD));
     }
-    children(getpid()).iter().all(|child| spared.contains(&child.as_raw_nonzero().get()))
-}
-
-/// Stops every process of the tree, so that none can fork while it is killed. A process that is
-/// signalled does not finish a fork that it has begun, so each pass leaves fewer that run.
-fn freeze(spared: &BTreeSet<i32>) -> Vec<Pid> {
-    // Without privileges this is refused, and the passes take longer.
-    let _ = rustix::process::setpriority_process(None, -20);
-    let mut stopped = BTreeSet::new();
-    for _ in 0..FREEZE_ROUNDS_MAX {
-        let mut any_new = false;
-        for pid in unspared(spared) {
-            if stopped.insert(pid.as_raw_nonzero().get()) {
-                any_new = true;
-                // One that has ended meanwhile needs no stopping.
-                let _ = kill_process(pid, Signal::STOP);
-            }
-        }
-        if !any_new {
-            break;
-        }
-    }
-    stopped.into_iter().filter_map(Pid::from_raw).collect()
-}
-
-/// Kills whole process groups: that is one step for the kernel, which no fork inside the group can
-/// outrun.
-fn kill_groups(victims: &[Pid]) {
-    let own = rustix::process::getpgrp();
-    let groups: BTreeSet<i32> =
-        victims.iter().filter_map(|&pid| Some(stat_fields(pid)?.group)).collect();
-    for group in groups.into_iter().filter_map(Pid::from_raw).filter(|&group| group != own) {
-        // The group may have ended meanwhile.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
+    unspared_children(spared).is_empty()
 }
 
 fn wait_for_a_child() {
@@ -210,7 +189,6 @@ fn every_process() -> Vec<Pid> {
 struct StatFields {
     state: u8,
     parent: i32,
-    group: i32,
 }
 
 /// The fields that follow the name, which may itself hold spaces and parentheses; see
@@ -222,6 +200,5 @@ fn stat_fields(pid: Pid) -> Option<StatFields> {
     Some(StatFields {
         state: *fields.next()?.as_bytes().first()?,
         parent: fields.next()?.parse().ok()?,
-        group: fields.next()?.parse().ok()?,
     })
 }

@@ -24,7 +24,7 @@ use crate::resolve;
 const BUFFER_BYTES: usize = 64 * 1024;
 /// How long, after the server has closed, the sending thread may take to say how much it sent. It
 /// may be waiting for a keyboard, so it is not waited for longer.
-const SENDER_GRACE: Duration = Duration::from_millis(250);
+const SENDER_GRACE: Duration = Duration::from_secs(1);
 
 /// Sends `message`, or all of stdin without one, to `address` (`HOST:PORT`), and copies the echo to
 /// stdout.

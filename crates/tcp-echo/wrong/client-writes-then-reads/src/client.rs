@@ -83,7 +83,8 @@ fn send(mut stream: &Socket, server: SocketAddr, message: Option<&str>) -> Resul
 
 /// Half-close: the server reads 0 bytes and knows that no more comes, and can still answer.
 fn finish_sending(stream: &Socket) {
-    // Dropping the socket would end both halves. If it fails, the connection is gone already, and receive will tell.
+    // Dropping the socket would end both halves. If it fails, the connection is gone already, and
+    // receive will tell.
     let _ = stream.shutdown(Shutdown::Write);
 }
 
