@@ -66,6 +66,11 @@ impl<'a> Check<'a> {
         self.random.letters(count)
     }
 
+    /// `count` random letters, made quickly: for long payloads that should not fail a program that takes bytes for text.
+    pub fn long_text(&mut self, count: usize) -> Vec<u8> {
+        Pattern::of_letters(&mut self.random, count as u64).copy(0, count)
+    }
+
     /// A long run of random bytes that is not held in memory.
     pub fn pattern(&mut self, total_bytes: u64) -> Pattern {
         Pattern::new(&mut self.random, total_bytes)

@@ -381,7 +381,11 @@ impl Context {
     /// The failure as the learner should read it: if the program also crashed or ran into a `todo!()`, that is the news.
     pub fn conclude(&self, stop: Stop) -> Stop {
         let Stop::Failed(mut failure) = stop else { return stop };
-        self.settle();
+        // A program that waits does not end by itself, and what it does once the grader hangs up is no part of the story.
+        let waits = [Symptom::Stalled, Symptom::TooLate, Symptom::StillOpen, Symptom::StillRunning];
+        if !waits.contains(&failure.symptom) {
+            self.settle();
+        }
         let programs = self.programs.borrow();
         for program in programs.iter() {
             let stderr = String::from_utf8_lossy(&program.stderr.bytes);

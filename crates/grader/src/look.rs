@@ -259,6 +259,7 @@ pub struct TcpPeerState {
 }
 
 /// The two addresses compared as the kernel does: a mapped IPv4 address is the IPv4 address.
+#[cfg(target_os = "linux")]
 fn same_address(one: SocketAddr, two: SocketAddr) -> bool {
     one.port() == two.port() && one.ip().to_canonical() == two.ip().to_canonical()
 }

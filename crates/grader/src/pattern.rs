@@ -17,6 +17,12 @@ impl Pattern {
         Self { block: random.bytes(BLOCK_BYTES), total_bytes }
     }
 
+    /// A pattern of letters, for what should not fail a program that takes bytes for text.
+    pub fn of_letters(random: &mut Random, total_bytes: u64) -> Self {
+        let block = random.bytes(BLOCK_BYTES).into_iter().map(|byte| b'a' + byte % 26).collect();
+        Self { block, total_bytes }
+    }
+
     /// How many bytes it has.
     pub fn total_bytes(&self) -> u64 {
         self.total_bytes
@@ -85,7 +91,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -95,14 +101,14 @@ impl Random {
 
     /// A number from 0 up to but not including `limit`, which is not 0.
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
+        self.number() % limit
     }
 
     /// `count` bytes of every value.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(count + 8);
         while bytes.len() < count {
-            bytes.extend_from_slice(&self.next().to_le_bytes());
+            bytes.extend_from_slice(&self.number().to_le_bytes());
         }
         bytes.truncate(count);
         bytes

@@ -151,7 +151,7 @@ impl Program {
         let goal = Goal { who: None, ..Goal::of(self.index, steps::ends(&self.name())) };
         let exit = self
             .context
-            .wait(&goal, || Ok(self.with(|state| state.exit.clone())))
+            .wait(&goal, || Ok(self.with(|state| state.exit)))
             .map_err(still_running)?;
         Ok(self.with(|state| {
             let raw = exit.signal.unwrap_or(0) | (exit.status.unwrap_or(0) << 8);

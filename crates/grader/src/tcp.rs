@@ -191,7 +191,7 @@ impl Connection {
             if self.reading {
                 self.take_in()?;
             }
-            match (&*socket).send(bytes) {
+            match socket.send(bytes) {
                 Ok(count) => Ok(Some(count)),
                 Err(error) if is_transient(&error) => Ok(None),
                 Err(error) if is_broken(&error) => {
@@ -285,7 +285,11 @@ impl Connection {
     /// # Errors
     ///
     /// A failure if it does not read.
-    pub fn await_handed_over(&mut self, expected: String) -> Verdict {
+    pub fn await_read(&mut self) -> Verdict {
+        self.await_handed_over(steps::reads_all(&self.lane.program))
+    }
+
+    fn await_handed_over(&mut self, expected: String) -> Verdict {
         let context = Rc::clone(&self.context);
         let goal = Goal { who: self.who, expected, descriptors: Vec::new(), quick: true };
         context.wait(&goal, || {
@@ -419,7 +423,8 @@ impl Connection {
         if self.unread() == 0 {
             return Ok(());
         }
-        let got = steps::extra_bytes(&crate::bytes::show(&Sample::of(&self.inbox[self.taken..]), 60));
+        let got =
+            steps::extra_bytes(&crate::bytes::show(&Sample::of(&self.inbox[self.taken..]), 60));
         Err(Failure::new(Symptom::ExtraBytes, expected, got).into())
     }
 

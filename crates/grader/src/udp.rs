@@ -206,7 +206,7 @@ fn ask_for_stamps(_socket: &Socket) {}
 fn receive_stamped(socket: &Socket, buffer: &mut [MaybeUninit<u8>]) -> io::Result<Datagram> {
     let (count, from) = socket.recv_from(buffer)?;
     // SAFETY: recv_from has written `count` bytes.
-    let bytes = unsafe { buffer[..count].assume_init_ref() }.to_vec();
+    let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), count) }.to_vec();
     let from = from.as_socket().ok_or(io::ErrorKind::InvalidData)?;
     Ok(Datagram { bytes, from, stamp: None })
 }
@@ -247,7 +247,7 @@ fn receive_stamped(socket: &Socket, buffer: &mut [MaybeUninit<u8>]) -> io::Resul
         })?
     };
     // SAFETY: recvmsg has written `count` bytes.
-    let bytes = unsafe { buffer[..count].assume_init_ref() }.to_vec();
+    let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), count) }.to_vec();
     let from = from.as_socket().ok_or(io::ErrorKind::InvalidData)?;
     Ok(Datagram { bytes, from, stamp })
 }

@@ -37,11 +37,7 @@ impl Layer {
 
     /// The protections that are not to be had, each with the reason.
     pub fn missing(&self) -> impl Iterator<Item = (&str, &str)> {
-        let reason = |each: &'_ Measure| each.missing.is_some();
-        self.measures
-            .iter()
-            .filter(move |each| reason(each))
-            .filter_map(|each| Some((each.name.as_str(), each.missing.as_deref()?)))
+        self.measures.iter().filter_map(|each| Some((each.name.as_str(), each.missing.as_deref()?)))
     }
 
     fn is_missing(&self, name: &str) -> bool {

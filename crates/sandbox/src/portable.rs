@@ -1,6 +1,6 @@
-//! The sandbox on systems other than Linux: a session and limits for each program, its process group
-//! killed, and a keeper that does the same when the caller was killed. What leaves its group (a
-//! daemon) is not found, writing is not restricted, and there are no namespaces.
+//! The sandbox on systems other than Linux: a session and limits for each program, its process
+//! group killed, and a keeper that does the same when the caller was killed. What leaves its group
+//! (a daemon) is not found, writing is not restricted, and there are no namespaces.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -128,7 +128,14 @@ impl Sandbox {
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
         self.try_spawn(job).map_err(|error| {
-            let (program, remark) = (job.program.display(), remark(&job.program, &error));
+            let (program, folder) = (job.program.display(), job.directory.display());
+            if !job.directory.is_dir() {
+                return io::Error::new(
+                    error.kind(),
+                    format!("cannot start {program} in {folder}: {error}"),
+                );
+            }
+            let remark = remark(&job.program, &error);
             io::Error::new(error.kind(), format!("cannot start {program}: {error}{remark}"))
         })
     }
@@ -189,8 +196,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// The program's process number. It stays the program's until its group is ended, also after the
-    /// program itself has.
+    /// The program's process number. It stays the program's until its group is ended, also after
+    /// the program itself has.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

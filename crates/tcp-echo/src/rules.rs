@@ -1,14 +1,18 @@
 //! The rules that hold for every program of the course.
 
-use grader::{Check, Verdict};
+use grader::{Check, Stop, Verdict};
 
 use crate::server::{converse, start};
 
-/// The server says where it listens, in one line, and nothing else on standard output.
+/// The server says where it listens, in one line, and nothing else on standard output, also not of its conversations.
+/// Whether these go well is for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
     let server = start(check)?;
-    converse(check, &server)?;
-    converse(check, &server)?;
+    for _ in 0..2 {
+        if let Err(Stop::Error(error)) = converse(check, &server) {
+            return Err(error.into());
+        }
+    }
     server.expect_ready_line()
 }
 

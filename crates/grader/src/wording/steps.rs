@@ -99,6 +99,11 @@ pub fn takes_bytes(who: &str, count: usize) -> String {
     format!("{who} reads what the grader sends ({} bytes left)", thousands(count as u64))
 }
 
+/// That a program reads all that was sent.
+pub fn reads_all(who: &str) -> String {
+    format!("{who} reads what the grader has sent")
+}
+
 /// That a program reads a segment.
 pub fn reads_segment(who: &str, count: usize) -> String {
     format!("{who} reads a segment of {count} byte{}", if count == 1 { "" } else { "s" })

@@ -64,6 +64,13 @@ pub fn run(name: &str) {
                 .expect("join");
         }
         "many" => serve_many(),
+        name => run_another(name),
+    }
+}
+
+/// The fixtures that wait for more than one thing, or for something else than one connection.
+fn run_another(name: &str) {
+    match name {
         "deadlock" => deadlock(),
         "send" => send_for_ever(&mut accept_one()),
         "udp" => {

@@ -107,8 +107,8 @@ impl Sandbox {
     /// Starts a program. May be called from many threads at once.
     ///
     /// # Errors
-    /// "cannot start PROGRAM: …" where it cannot be executed, its directory cannot be entered or a
-    /// step before that fails; of kind `Unsupported` where a namespace that the job asks for is not
+    /// "cannot start PROGRAM: …" where it cannot be executed, its directory cannot be entered or
+    /// a step before that fails; of kind `Unsupported` where a namespace that the job asks for is not
     /// to be had here, and why.
     pub fn spawn(&self, job: &Job) -> io::Result<Running> {
         let job = &resolve(job)?;
@@ -270,8 +270,8 @@ impl Running {
     /// Ends the whole tree and waits until nothing of it is left. A second call changes nothing.
     ///
     /// # Errors
-    /// `TimedOut` when a process does not die; `BrokenPipe` when the program's warden was killed (the
-    /// keeper then ends what is left).
+    /// `TimedOut` when a process does not die; `BrokenPipe` when the program's warden was killed
+    /// (the keeper then ends what is left).
     pub fn kill(&mut self) -> io::Result<Leftovers> {
         if self.ended.is_none() {
             // A warden that is gone shows below.

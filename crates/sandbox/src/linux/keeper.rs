@@ -183,7 +183,8 @@ impl Keeper {
         }
     }
 
-    /// Waits for those that have ended. When a warden was killed, what was below it is the keeper's.
+    /// Waits for those that have ended. When a warden was killed, what was below it is left to the
+    /// keeper.
     fn reap(&mut self) -> io::Result<()> {
         let mut orphans = false;
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {

@@ -13,8 +13,8 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 use crate::job::{Disk, Job, Network};
 
 /// Moves this process, which has one thread, into the namespaces that the job asks for. Returns a
-/// descriptor of the disk's root, if there is a disk: good for reaching it from outside, for as long
-/// as the descriptor is open, whether or not the program still runs.
+/// descriptor of the disk's root, if there is a disk: good for reaching it from outside, for as
+/// long as the descriptor is open, whether or not the program still runs.
 ///
 /// # Errors
 /// Names the step that this machine refuses.

@@ -144,8 +144,8 @@ impl Warden {
         }
     }
 
-    /// Notes the program's end, and waits for orphans that have ended. The program itself is left as
-    /// it is, so that its number cannot become another process's while the caller uses it.
+    /// Notes the program's end, and waits for orphans that have ended. The program itself is left
+    /// as it is, so that its number cannot become another process's while the caller uses it.
     fn reap(&mut self) {
         if self.exit.is_none()
             && let Ok(Some(exit)) = program_exit(self.program, libc::WNOHANG | libc::WNOWAIT)

@@ -134,7 +134,10 @@ pub fn without_privileges() -> Outcome {
     fs::create_dir(&folder)?;
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
     let program = folder.join("tests");
-    fs::copy(std::env::current_exe()?, &program)?;
+    // Not written by this process: a program that another test starts meanwhile would hold the file
+    // open for writing for a moment, and a file that is being written cannot be executed.
+    let copied = Command::new("cp").arg(std::env::current_exe()?).arg(&program).status()?;
+    ensure(copied.success(), "the tests could not be copied")?;
     let output = Command::new(&program)
         .args(["--skip", "without_privileges"])
         .current_dir("/")
