@@ -131,6 +131,22 @@ impl<'a> Check<'a> {
         Server::ready(program, crate::sockets::listening)
     }
 
+    /// Starts a server where one has listened before. Should a stranger have taken the port in between, that is no fault of
+    /// the program's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Check::start_server`]; the grader's error if somebody else listens at `address`.
+    pub fn restart_server(&mut self, role: &str, address: SocketAddr) -> Verdict<Server> {
+        let started = self.start_server([role, &address.to_string()]);
+        match started {
+            Err(Stop::Failed(_)) if std::net::TcpStream::connect(address).is_ok() => {
+                Err(Stop::Error(anyhow::anyhow!(steps::port_lost(address))))
+            }
+            other => other,
+        }
+    }
+
     /// A peer of the grader's for the program to connect to, at a free port of `host` ("127.0.0.1", "::1").
     ///
     /// # Errors
@@ -206,7 +222,7 @@ impl<'a> Check<'a> {
         expected: impl Into<String>,
         got: impl Into<String>,
     ) -> Verdict<T> {
-        Err(Failure::new(symptom, expected, got).into())
+        Err(self.context.fail(Failure::new(symptom, expected, got)))
     }
 
     /// "your server", "your second server".
@@ -216,11 +232,6 @@ impl<'a> Check<'a> {
         let ordinal = self.started.iter().filter(|other| **other == role).count();
         Lane { program: steps::program_name(&role, ordinal), connection: None }
     }
-}
-
-/// The port and address of a server that was given, for arguments.
-pub fn address_text(address: SocketAddr) -> String {
-    address.to_string()
 }
 
 /// What a program is told: where programs are, and nothing of who grades it.

@@ -144,6 +144,10 @@ pub(crate) struct Context {
     began: Instant,
     pub programs: RefCell<Vec<ProgramState>>,
     sockets: RefCell<Vec<Weak<Socket>>>,
+    /// The last step failed, and no further one has begun.
+    failing: Cell<bool>,
+    /// Sockets that were dropped while failing.
+    kept: RefCell<Vec<Rc<Socket>>>,
     pub connections: Cell<u32>,
 }
 
@@ -161,6 +165,8 @@ impl Context {
             began: Instant::now(),
             programs: RefCell::default(),
             sockets: RefCell::default(),
+            failing: Cell::new(false),
+            kept: RefCell::default(),
             connections: Cell::new(0),
         }
     }
@@ -172,12 +178,43 @@ impl Context {
         sockets.push(Rc::downgrade(socket));
     }
 
+    /// A step fails: from here until the next one begins, no socket of the grader's is closed. A check that returns its
+    /// failure drops its connections, and a program that crashes because of that must not be told as one that crashed.
+    pub fn fail(&self, failure: Failure) -> Stop {
+        self.failing.set(true);
+        failure.into()
+    }
+
+    /// The check goes on after a failure, or ends: what was dropped meanwhile is closed.
+    pub fn go_on(&self) {
+        self.failing.set(false);
+        self.kept.borrow_mut().clear();
+    }
+
+    /// Holds a socket that is dropped because a step failed.
+    pub fn keep_if_failing(&self, socket: &Rc<Socket>) {
+        if self.failing.get() {
+            self.kept.borrow_mut().push(Rc::clone(socket));
+        }
+    }
+
     /// Tries `attempt` until it gives something: whenever something moved, until the deadline.
     ///
     /// # Errors
     ///
     /// A failure with the goal's words: the program ended, stalls, floods or is too late; or what `attempt` says.
     pub fn wait<T>(
+        &self,
+        goal: &Goal,
+        attempt: impl FnMut() -> Verdict<Option<T>>,
+    ) -> Verdict<T> {
+        self.go_on();
+        let waited = self.try_wait(goal, attempt);
+        self.failing.set(matches!(waited, Err(Stop::Failed(_))));
+        waited
+    }
+
+    fn try_wait<T>(
         &self,
         goal: &Goal,
         mut attempt: impl FnMut() -> Verdict<Option<T>>,

@@ -109,6 +109,11 @@ pub enum Symptom {
 }
 
 impl Symptom {
+    /// Whether it says no more than that something awaited did not come.
+    pub fn is_silence(self) -> bool {
+        matches!(self, Self::Stalled | Self::TooLate)
+    }
+
     /// The name used in manifests.
     pub fn as_str(self) -> &'static str {
         match self {

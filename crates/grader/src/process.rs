@@ -616,7 +616,7 @@ impl Server {
 }
 
 fn no_ready_line(mut failure: Failure) -> Stop {
-    if matches!(failure.symptom, Symptom::Stalled | Symptom::TooLate) {
+    if failure.symptom.is_silence() {
         failure.symptom = Symptom::NoReadyLine;
     }
     failure.into()

@@ -57,7 +57,7 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// The grader's error.
+    /// A failure if it prints without end; the grader's error.
     pub fn await_footprint(&self, before: &Footprint) -> Verdict {
         let began = Instant::now();
         let goal = Goal { quick: true, who: None, ..Goal::of(self.index, String::new()) };
@@ -66,8 +66,9 @@ impl Program {
             Ok((enough || began.elapsed() > FOOTPRINT_PATIENCE).then_some(()))
         });
         match waited {
-            Err(Stop::Failed(_) | Stop::Unsupported(_)) | Ok(()) => Ok(()),
-            Err(error) => Err(error),
+            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => Ok(()),
+            Err(Stop::Unsupported(_)) | Ok(()) => Ok(()),
+            Err(other) => Err(other),
         }
     }
 
@@ -85,9 +86,7 @@ impl Program {
             Ok(now.is_within(*before, slack).then_some(()))
         });
         waited.map_err(|stop| match stop {
-            Stop::Failed(failure)
-                if matches!(failure.symptom, Symptom::Stalled | Symptom::TooLate) =>
-            {
+            Stop::Failed(failure) if failure.symptom.is_silence() => {
                 Failure::new(Symptom::Leak, failure.expected, steps::footprint(now)).into()
             }
             other => other,
@@ -122,7 +121,8 @@ impl Program {
         });
         match watched {
             // A program that waits for the grader alone is idle.
-            Ok(()) | Err(Stop::Failed(_)) => {}
+            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {}
+            Ok(()) => {}
             Err(other) => return Err(other),
         }
         self.expect_running()?;

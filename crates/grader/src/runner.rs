@@ -50,8 +50,7 @@ pub fn run(plan: &Plan, sandbox: &Sandbox) -> ModuleReport {
         for _ in 0..AT_ONCE.min(entries.len()) {
             scope.spawn(|| {
                 while let Some(index) = board.next(plan, &entries) {
-                    let report = run_check(plan, sandbox, entries[index]);
-                    board.put(index, report);
+                    board.put(index, run_check(plan, sandbox, entries[index]));
                 }
             });
         }
@@ -132,6 +131,10 @@ impl Board {
             }
             if !waits {
                 continue;
+            }
+            if !slots.iter().any(|slot| matches!(slot, Slot::Running)) {
+                // What is left needs itself: nothing will ever wake this thread. It is reported as lost.
+                return None;
             }
             slots = self.changed.wait(slots).unwrap_or_else(PoisonError::into_inner);
         }

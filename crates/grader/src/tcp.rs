@@ -332,6 +332,7 @@ impl Connection {
     ///
     /// The grader's error.
     pub fn reset(self) -> Verdict {
+        self.context.go_on();
         self.socket.set_linger(Some(Duration::ZERO)).context("set SO_LINGER")?;
         self.record(What::GraderReset);
         Ok(())
@@ -339,6 +340,7 @@ impl Connection {
 
     /// Closes the connection.
     pub fn close(self) {
+        self.context.go_on();
         self.record(What::GraderClosed);
     }
 
@@ -417,15 +419,14 @@ impl Connection {
             Ok((is_over || began.elapsed() > STUCK_AFTER).then_some(()))
         });
         match looked {
-            Ok(()) | Err(Stop::Failed(_)) => {}
+            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {}
+            Ok(()) => {}
             Err(other) => return Err(other),
         }
         if self.unread() == 0 {
             return Ok(());
         }
-        let got =
-            steps::extra_bytes(&crate::bytes::show(&Sample::of(&self.inbox[self.taken..]), 60));
-        Err(Failure::new(Symptom::ExtraBytes, expected, got).into())
+        Err(self.extra_bytes(&self.inbox[self.taken..], expected))
     }
 
     /// Expects the end of the stream, and nothing before it.
@@ -436,23 +437,19 @@ impl Connection {
     pub fn expect_end(&mut self) -> Verdict {
         let expected = steps::ends_stream(&self.lane.program);
         let more = self.await_some(expected.clone()).map_err(|stop| match stop {
-            Stop::Failed(mut failure)
-                if matches!(failure.symptom, Symptom::Stalled | Symptom::TooLate) =>
-            {
+            Stop::Failed(mut failure) if failure.symptom.is_silence() => {
                 failure.symptom = Symptom::StillOpen;
                 Stop::Failed(failure)
             }
             other => other,
         })?;
         if more {
-            let extra = &self.inbox[self.taken..];
-            let got = steps::extra_bytes(&crate::bytes::show(&Sample::of(extra), 60));
-            return Err(Failure::new(Symptom::ExtraBytes, expected, got).into());
+            return Err(self.extra_bytes(&self.inbox[self.taken..], expected));
         }
         match self.end {
             Some(End::Reset) => {
                 let got = steps::was_reset(self.consumed);
-                Err(Failure::new(Symptom::Reset, expected, got).into())
+                Err(self.context.fail(Failure::new(Symptom::Reset, expected, got)))
             }
             _ => Ok(()),
         }
@@ -485,8 +482,7 @@ impl Connection {
             let count = self.unread();
             self.consume(count);
             if all.len() > limit {
-                let got = steps::extra_bytes(&crate::bytes::show(&Sample::of(&all), 60));
-                return Err(Failure::new(Symptom::ExtraBytes, expected, got).into());
+                return Err(self.extra_bytes(&all, expected));
             }
         }
         Ok(all)
@@ -629,7 +625,12 @@ impl Connection {
             Some(End::Reset) => (Symptom::Reset, steps::was_reset(self.consumed)),
             _ => (Symptom::CutShort, steps::ended_after(self.consumed)),
         };
-        Failure::new(symptom, expected, got).into()
+        self.context.fail(Failure::new(symptom, expected, got))
+    }
+
+    fn extra_bytes(&self, extra: &[u8], expected: String) -> Stop {
+        let got = steps::extra_bytes(&crate::bytes::show(&Sample::of(extra), 60));
+        self.context.fail(Failure::new(Symptom::ExtraBytes, expected, got))
     }
 
     fn wrong_bytes(&self, expected: &[u8], done: usize) -> Stop {
@@ -639,7 +640,7 @@ impl Connection {
         let more = &self.inbox[self.taken..];
         got.extend_from_slice(&more[..more.len().min(expected.len() - done)]);
         let (expected, got) = first_difference(&expected[from..], &got, offset);
-        Failure::new(Symptom::WrongBytes, expected, got).into()
+        self.context.fail(Failure::new(Symptom::WrongBytes, expected, got))
     }
 
     fn note(&self, text: impl Into<String>) {
@@ -648,6 +649,12 @@ impl Connection {
 
     fn record(&self, what: What) {
         self.context.recorder.record(&self.lane, what);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.context.keep_if_failing(&self.socket);
     }
 }
 
@@ -699,6 +706,12 @@ impl Listener {
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.context.keep_if_failing(&self.socket);
     }
 }
 

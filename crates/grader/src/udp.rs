@@ -2,18 +2,19 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use rustix::event::PollFlags;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::check::Check;
 use crate::context::{Context, Goal};
 use crate::failure::{Failure, Stop, Symptom, Verdict};
-use crate::process::Program;
+use crate::process::{Program, Server};
 use crate::record::{Lane, Sample, What};
 use crate::wording::steps;
 
@@ -21,6 +22,14 @@ use crate::wording::steps;
 pub const MOST_BYTES: usize = 65_507;
 /// Room for some tens of the largest datagrams; the kernel grants what `net.core.rmem_max` allows.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// How long a datagram may still be on its way when the program that should have sent it has ended, or waits for ever:
+/// a kernel under load hands it over late (ksoftirqd), and on the loopback too.
+const STILL_ON_ITS_WAY: Duration = Duration::from_millis(250);
+/// Where [`Check::shared_port`] looks: below the ports that kernels give to whoever asks for any (Linux from 32,768,
+/// others from 49,152), above those that services are known by.
+const SHARED_PORTS: std::ops::Range<u64> = 15_000..32_000;
+/// How often it looks there.
+const SHARED_PORT_TRIES: u32 = 200;
 
 /// A datagram that the grader received.
 #[derive(Debug, Clone)]
@@ -29,8 +38,8 @@ pub struct Datagram {
     pub bytes: Vec<u8>,
     /// Who sent it.
     pub from: SocketAddr,
-    /// When the kernel received it, counted from some fixed point: only differences mean anything
-    /// (`SO_TIMESTAMPNS`, socket(7)). `None` where the kernel does not tell.
+    /// When the kernel received it, counted from the epoch (`SO_TIMESTAMPNS`, socket(7)); elsewhere than on Linux, when
+    /// the grader took it. `None` where the kernel does not tell.
     pub stamp: Option<Duration>,
 }
 
@@ -47,7 +56,12 @@ impl DatagramPeer {
     pub(crate) fn open(context: Rc<Context>, host: &str) -> Verdict<Self> {
         let ip: IpAddr =
             host.parse().with_context(|| format!("{host:?} is not an address of the grader's"))?;
-        let wanted = SocketAddr::new(ip, 0);
+        Self::open_at(context, SocketAddr::new(ip, 0))
+    }
+
+    /// Binds `wanted`.
+    fn open_at(context: Rc<Context>, wanted: SocketAddr) -> Verdict<Self> {
+        let host = &wanted.ip().to_string();
         let socket =
             match Socket::new(Domain::for_address(wanted), Type::DGRAM, Some(Protocol::UDP)) {
                 Ok(socket) => socket,
@@ -119,7 +133,13 @@ impl DatagramPeer {
         let context = Rc::clone(&self.context);
         let socket = Rc::clone(&self.socket);
         let goal = Goal::on(&*socket, PollFlags::IN, Some(program.index), expected.to_owned());
-        let datagram = context.wait(&goal, || Ok(self.receive_now()?))?;
+        let datagram = match context.wait(&goal, || Ok(self.receive_now()?)) {
+            Err(Stop::Failed(failure)) => match self.receive_late()? {
+                Some(datagram) => datagram,
+                None => return Err(Stop::Failed(failure)),
+            },
+            other => other?,
+        };
         let (from, bytes) = (datagram.from, Sample::of(&datagram.bytes));
         self.record(program, What::DatagramReceived { from, to: self.address, bytes });
         Ok(datagram)
@@ -165,6 +185,86 @@ impl DatagramPeer {
         Err(Failure::new(symptom, expected, got).into())
     }
 
+    /// As [`DatagramPeer::expect`], and it has to come from `from`.
+    ///
+    /// # Errors
+    ///
+    /// A failure if none comes, another one, or from elsewhere (`wrong-sender`).
+    pub fn expect_from(&mut self, program: &Program, from: SocketAddr, bytes: &[u8]) -> Verdict {
+        let datagram = self.expect(program, bytes)?;
+        if datagram.from == from {
+            return Ok(());
+        }
+        let (expected, got) = steps::datagram_sender(from, datagram.from);
+        Err(Failure::new(Symptom::Named("wrong-sender"), expected, got).into())
+    }
+
+    /// Waits at most `limit` for a datagram from whomever; `None` if none came.
+    ///
+    /// # Errors
+    ///
+    /// A failure if the program ends meanwhile.
+    pub fn receive_within(
+        &mut self,
+        program: &Program,
+        expected: &str,
+        limit: Duration,
+    ) -> Verdict<Option<Datagram>> {
+        let context = Rc::clone(&self.context);
+        let socket = Rc::clone(&self.socket);
+        let goal = Goal::on(&*socket, PollFlags::IN, Some(program.index), expected.to_owned());
+        let began = Instant::now();
+        let waited = context.wait(&goal, || {
+            let datagram = self.receive_now()?;
+            Ok((datagram.is_some() || began.elapsed() >= limit).then_some(datagram))
+        });
+        let datagram = match waited {
+            Ok(datagram) => datagram,
+            Err(Stop::Failed(failure)) if failure.symptom == Symptom::Stalled => None,
+            Err(other) => return Err(other),
+        };
+        if let Some(datagram) = &datagram {
+            let (from, bytes) = (datagram.from, Sample::of(&datagram.bytes));
+            self.record(program, What::DatagramReceived { from, to: self.address, bytes });
+        }
+        Ok(datagram)
+    }
+
+    /// Expects that no further datagram has come.
+    ///
+    /// # Errors
+    ///
+    /// A failure that shows the one that came.
+    pub fn expect_nothing_more(&mut self, program: &Program) -> Verdict {
+        let Some(datagram) = self.receive_if_there(program)? else { return Ok(()) };
+        let (expected, got) = steps::no_more_datagrams(&program.name(), &datagram.bytes);
+        Err(self.context.fail(Failure::new(Symptom::ExtraBytes, expected, got)))
+    }
+
+    /// Allows this socket to send to broadcast addresses (`SO_BROADCAST`, socket(7)).
+    ///
+    /// # Errors
+    ///
+    /// The grader's error.
+    pub fn allow_broadcast(&self) -> Verdict {
+        self.socket.set_broadcast(true).context("set SO_BROADCAST")?;
+        Ok(())
+    }
+
+    /// What comes although the program has ended, or waits for ever.
+    fn receive_late(&mut self) -> io::Result<Option<Datagram>> {
+        let began = Instant::now();
+        loop {
+            let datagram = self.receive_now()?;
+            if datagram.is_some() || began.elapsed() >= STILL_ON_ITS_WAY {
+                return Ok(datagram);
+            }
+            let mut polled = [rustix::event::PollFd::new(&*self.socket, PollFlags::IN)];
+            let limit = rustix::event::Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+            let _ = rustix::event::poll(&mut polled, Some(&limit));
+        }
+    }
+
     fn receive_now(&mut self) -> io::Result<Option<Datagram>> {
         loop {
             match receive_stamped(&self.socket, &mut self.buffer) {
@@ -181,6 +281,210 @@ impl DatagramPeer {
     fn record(&self, program: &Program, what: What) {
         let lane = Lane { program: program.name(), connection: None };
         self.context.recorder.record(&lane, what);
+    }
+}
+
+impl Datagram {
+    /// Expects that `later` was sent at least `least` after this one.
+    ///
+    /// # Errors
+    ///
+    /// A failure (`too-early`) that says how long it really was.
+    pub fn expect_gap(&self, later: &Self, least: Duration) -> Verdict {
+        let (Some(first), Some(second)) = (self.stamp, later.stamp) else { return Ok(()) };
+        let gap = second.saturating_sub(first);
+        if gap >= least {
+            return Ok(());
+        }
+        let (expected, got) = steps::datagram_gap(least, gap);
+        Err(Failure::new(Symptom::Named("too-early"), expected, got).into())
+    }
+
+    /// Expects that from this datagram to now at least `least` and at most `most` have passed.
+    ///
+    /// # Errors
+    ///
+    /// A failure (`too-early` or `too-late`) that says how long it really was.
+    pub fn expect_age(&self, least: Duration, most: Duration) -> Verdict {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let (Some(then), Ok(now)) = (self.stamp, now) else { return Ok(()) };
+        let age = now.saturating_sub(then);
+        let symptom = match age {
+            _ if age < least => Symptom::Named("too-early"),
+            _ if age > most => Symptom::TooLate,
+            _ => return Ok(()),
+        };
+        let (expected, got) = steps::gave_up_after(least, most, age);
+        Err(Failure::new(symptom, expected, got).into())
+    }
+}
+
+impl Check<'_> {
+    /// A loopback address that is, in all likelihood, this check's alone (127.0.0.0/8, RFC 6890): what is late for one
+    /// conversation cannot stray into another that has got the same port. Where only 127.0.0.1 is the host's own, that.
+    pub fn own_loopback(&mut self) -> String {
+        if cfg!(target_os = "linux") {
+            let mut part = || 1 + self.random().below(253);
+            format!("127.{}.{}.{}", part(), part(), part())
+        } else {
+            "127.0.0.1".to_owned()
+        }
+    }
+
+    /// A port to which nobody can send: the kernel answers "port unreachable" (RFC 792). It is bound, so nobody else
+    /// gets it, and connected to another address, so it takes nothing from anybody.
+    ///
+    /// # Errors
+    ///
+    /// The grader's error.
+    pub fn closed_datagram_port(&mut self, host: &str) -> Verdict<DatagramPeer> {
+        let peer = self.datagram_peer(host)?;
+        let elsewhere = SocketAddr::new(peer.address().ip(), 9);
+        peer.socket.connect(&elsewhere.into()).with_context(|| format!("connect to {elsewhere}"))?;
+        Ok(peer)
+    }
+
+    /// A socket of the grader's on 0.0.0.0, at a port that others can bind as well if they ask to share it
+    /// (`SO_REUSEADDR`), and that no kernel gives away unasked. It hears what is broadcast there.
+    ///
+    /// # Errors
+    ///
+    /// The grader's error; `Unsupported` where what is sent to 127.255.255.255 is not heard.
+    pub fn shared_port(&mut self) -> Verdict<DatagramPeer> {
+        for _ in 0..SHARED_PORT_TRIES {
+            let span = SHARED_PORTS.end - SHARED_PORTS.start;
+            let port = SHARED_PORTS.start + (self.random().number() ^ chance()) % span;
+            let wanted = (Ipv4Addr::UNSPECIFIED, u16::try_from(port).unwrap_or(u16::MAX));
+            // Bound without sharing, it is nobody else's; sharing is allowed only then.
+            let Ok(peer) = DatagramPeer::open_at(Rc::clone(&self.context), wanted.into()) else {
+                continue;
+            };
+            peer.socket.set_reuse_address(true).context("set SO_REUSEADDR")?;
+            peer.allow_broadcast()?;
+            return peer.hears_itself();
+        }
+        Err(anyhow::anyhow!("no port of {SHARED_PORTS:?} is free").into())
+    }
+}
+
+impl DatagramPeer {
+    /// Proves that what is broadcast on the loopback network is heard.
+    fn hears_itself(mut self) -> Verdict<Self> {
+        let to = SocketAddr::from((Ipv4Addr::new(127, 255, 255, 255), self.address.port()));
+        let heard = self.socket.send_to(b"probe", &to.into()).is_ok();
+        if heard && self.receive_late()?.is_some() {
+            return Ok(self);
+        }
+        Err(Stop::Unsupported(steps::no_loopback_broadcast().to_owned()))
+    }
+}
+
+/// A number that differs from grading to grading: two with the same seed at the same time need different ports.
+fn chance() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    u64::from(now.map_or(0, |now| now.subsec_nanos())) ^ (u64::from(std::process::id()) << 12)
+}
+
+/// A program that prints a line for each datagram that it receives.
+impl Server {
+    /// The complete lines that it printed so far, the one about where it listens aside.
+    ///
+    /// # Errors
+    ///
+    /// A failure if it prints without end.
+    pub fn heard(&self) -> Verdict<Vec<Vec<u8>>> {
+        let printed = self.stdout_so_far()?;
+        let lines = printed.split_inclusive(|byte| *byte == b'\n');
+        let complete = lines.filter_map(|line| line.strip_suffix(b"\n"));
+        let about_others = complete.filter(|line| !line.starts_with(b"listening"));
+        Ok(about_others.map(<[u8]>::to_vec).collect())
+    }
+
+    /// Waits for the `number`-th line (from 0) about a datagram.
+    ///
+    /// # Errors
+    ///
+    /// A failure if it does not come.
+    pub fn await_heard(&self, number: usize, expected: &str) -> Verdict<Vec<u8>> {
+        let goal = Goal::of(self.index, steps::prints_line(&self.name(), expected));
+        let line = || Ok(self.heard()?.into_iter().nth(number));
+        match self.context.wait(&goal, line) {
+            Err(Stop::Failed(failure)) if failure.symptom == Symptom::Stalled => {
+                // The datagram may be on its way to the program still.
+                let began = Instant::now();
+                let late = Goal { who: None, quick: true, ..goal };
+                let waited = self.context.wait(&late, || {
+                    let line = line()?;
+                    let over = line.is_some() || began.elapsed() >= STILL_ON_ITS_WAY;
+                    Ok(over.then_some(line))
+                });
+                match waited {
+                    Ok(Some(line)) => Ok(line),
+                    Ok(None) | Err(Stop::Failed(_)) => Err(Stop::Failed(failure)),
+                    Err(other) => Err(other),
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Expects `line` as the `number`-th line (from 0) about a datagram.
+    ///
+    /// # Errors
+    ///
+    /// A failure if it does not come, or another one.
+    pub fn expect_heard(&self, number: usize, line: &str) -> Verdict {
+        let heard = self.await_heard(number, line)?;
+        if heard == line.as_bytes() {
+            return Ok(());
+        }
+        let symptom =
+            if line.as_bytes().starts_with(&heard) { Symptom::CutShort } else { Symptom::WrongStdout };
+        let (expected, got) = crate::bytes::first_difference(line.as_bytes(), &heard, 0);
+        let (expected, got) = steps::line_printed(&expected, &got);
+        Err(Failure::new(symptom, expected, got).into())
+    }
+
+    /// Expects that the `number`-th line (from 0) about a datagram has `text` in it, whatever else stands there.
+    ///
+    /// # Errors
+    ///
+    /// A failure if it does not come, or has not.
+    pub fn expect_heard_text(&self, number: usize, text: &str) -> Verdict {
+        let heard = self.await_heard(number, text)?;
+        if String::from_utf8_lossy(&heard).contains(text) {
+            return Ok(());
+        }
+        let got = String::from_utf8_lossy(&heard);
+        let cut = got.len() < text.len() && text.len() > 1000;
+        let symptom = if cut { Symptom::CutShort } else { Symptom::WrongStdout };
+        let (expected, got) = steps::line_with(text.as_bytes(), &heard);
+        Err(Failure::new(symptom, expected, got).into())
+    }
+
+    /// Waits at most `limit` for a line about a datagram that has `text` in it. True if it came.
+    ///
+    /// # Errors
+    ///
+    /// A failure if the program ends.
+    pub fn hears_within(&self, text: &str, limit: Duration) -> Verdict<bool> {
+        let goal = Goal::of(self.index, steps::prints_line(&self.name(), text));
+        let began = Instant::now();
+        let waited = self.context.wait(&goal, || {
+            let has = |line: &Vec<u8>| String::from_utf8_lossy(line).contains(text);
+            let heard = self.heard()?.iter().any(has);
+            Ok((heard || began.elapsed() >= limit).then_some(heard))
+        });
+        match waited {
+            Err(Stop::Failed(failure)) if failure.symptom == Symptom::Stalled => Ok(false),
+            other => other,
+        }
+    }
+}
+
+impl Drop for DatagramPeer {
+    fn drop(&mut self) {
+        self.context.keep_if_failing(&self.socket);
     }
 }
 
@@ -208,7 +512,8 @@ fn receive_stamped(socket: &Socket, buffer: &mut [MaybeUninit<u8>]) -> io::Resul
     // SAFETY: recv_from has written `count` bytes.
     let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), count) }.to_vec();
     let from = from.as_socket().ok_or(io::ErrorKind::InvalidData)?;
-    Ok(Datagram { bytes, from, stamp: None })
+    let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok();
+    Ok(Datagram { bytes, from, stamp })
 }
 
 /// One datagram with the time at which the kernel received it (recvmsg(2), cmsg(3)).

@@ -148,8 +148,7 @@ pub fn restart_at_once(check: &mut Check) -> Verdict {
     client.await_read()?;
     server.kill()?;
     client.await_any_end()?;
-    let address = server.address().to_string();
-    let second = check.start_server(["server", &address])?;
+    let second = check.restart_server("server", server.address())?;
     converse(check, &second)
 }
 

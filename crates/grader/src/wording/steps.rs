@@ -74,6 +74,11 @@ pub fn command(program: &Path, arguments: &[String]) -> String {
     line
 }
 
+/// Another program took a port that was free for a moment.
+pub fn port_lost(address: SocketAddr) -> String {
+    format!("another program has taken {address} meanwhile")
+}
+
 /// The program could not be started.
 pub fn cannot_start() -> &'static str {
     "start the program"
@@ -137,6 +142,105 @@ pub fn datagram_bytes(expected: &str, got: &str, wanted: u64, came: u64) -> (Str
         format!("a datagram of {} bytes:\n{expected}", thousands(wanted)),
         format!("a datagram of {} bytes:\n{got}", thousands(came)),
     )
+}
+
+/// Who has to send a datagram, and who did.
+pub fn datagram_sender(expected: SocketAddr, got: SocketAddr) -> (String, String) {
+    (format!("the answer comes from {expected}"), format!("it came from {got}"))
+}
+
+/// That no more datagrams come, and the one that came.
+pub fn no_more_datagrams(who: &str, came: &[u8]) -> (String, String) {
+    let shown = bytes::show(&Sample::of(came), SHOWN_COLUMNS);
+    (format!("no further datagram from {who}"), format!("one more: {shown}"))
+}
+
+/// How long after another a datagram has to be sent, and how long it was.
+pub fn datagram_gap(least: Duration, gap: Duration) -> (String, String) {
+    let (least, gap) = (least.as_millis(), gap.as_millis());
+    (
+        format!("at least {least} ms between these two datagrams"),
+        format!("the second was sent {gap} ms after the first"),
+    )
+}
+
+/// How long a client tries before it gives up, and how long it did.
+pub fn gave_up_after(least: Duration, most: Duration, age: Duration) -> (String, String) {
+    let (least, most, age) = (least.as_secs_f64(), most.as_secs_f64(), age.as_secs_f64());
+    (
+        format!("the program gives up between {least:.1} and {most:.1} s after its first datagram"),
+        format!("it ended {age:.2} s after it"),
+    )
+}
+
+/// That the program tries a message again while something else comes.
+pub fn tries_again(who: &str, message: &[u8]) -> String {
+    let shown = bytes::show(&Sample::of(message), SHOWN_COLUMNS);
+    format!("{who} sends {shown} again, 500 ms after the first time")
+}
+
+/// That another socket cannot be bound to a port.
+pub fn keeps_its_port(address: SocketAddr) -> (String, String) {
+    (
+        format!("nobody else can bind {address} while the program has it"),
+        "a second socket was bound there: SO_REUSEADDR is set on both".to_owned(),
+    )
+}
+
+/// How soon a program has to say that a port is closed, and how long it took.
+pub fn reports_within(limit: Duration, took: Duration) -> (String, String) {
+    let (limit, took) = (limit.as_secs_f64(), took.as_secs_f64());
+    (
+        format!("the program ends within {limit:.1} s: nobody listens there"),
+        format!("it ended after {took:.2} s"),
+    )
+}
+
+/// That this many datagrams come back, and how many did.
+pub fn datagrams_back(total: usize, came: usize) -> (String, String) {
+    (format!("all {total} datagrams come back"), format!("{came} of them, and nothing more comes"))
+}
+
+/// That a program prints a line.
+pub fn prints_line(who: &str, line: &str) -> String {
+    let shown = bytes::show(&Sample::of(line.as_bytes()), SHOWN_COLUMNS);
+    format!("a line of {who} on standard output: {shown}")
+}
+
+/// A line on standard output, at the first difference.
+pub fn line_printed(expected: &str, got: &str) -> (String, String) {
+    (
+        format!("this line on standard output:\n{expected}"),
+        format!("this line on standard output:\n{got}"),
+    )
+}
+
+/// A line that should have a text in it.
+pub fn line_with(text: &[u8], got: &[u8]) -> (String, String) {
+    let text = bytes::show(&Sample::of(text), SHOWN_COLUMNS);
+    let got = bytes::show(&Sample::of(got), SHOWN_COLUMNS);
+    (format!("a line with {text} in it"), format!("the line {got}"))
+}
+
+/// Lines that came twice, or out of order.
+pub fn lines_in_order(earlier: &str, later: &str) -> (String, String) {
+    (
+        "each datagram once, in the order in which they were sent; some may be missing".to_owned(),
+        format!("the line about \"{later}\" after the one about \"{earlier}\""),
+    )
+}
+
+/// That a listener goes on after it was sent more than it could take.
+pub fn hears_again(who: &str) -> (String, String) {
+    (
+        format!("{who} goes on printing what comes after the burst"),
+        "nothing of what was sent after it".to_owned(),
+    )
+}
+
+/// Broadcasting cannot be shown on this machine's loopback.
+pub fn no_loopback_broadcast() -> &'static str {
+    "what is sent to 127.255.255.255 is not heard on this machine"
 }
 
 /// That the rest of many bytes comes.
