@@ -423,6 +423,7 @@ impl Context {
         if !waits.contains(&failure.symptom) {
             self.settle();
         }
+        self.go_on();
         let programs = self.programs.borrow();
         for program in programs.iter() {
             let stderr = String::from_utf8_lossy(&program.stderr.bytes);

@@ -9,6 +9,7 @@ pub mod check;
 mod context;
 pub mod failure;
 pub mod ladder;
+mod lines;
 pub mod look;
 pub mod manifest;
 pub mod module;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,7 +51,7 @@ pub fn run(plan: &Plan, sandbox: &Sandbox) -> ModuleReport {
         for _ in 0..AT_ONCE.min(entries.len()) {
             scope.spawn(|| {
                 while let Some(index) = board.next(plan, &entries) {
-                    board.put(index, run_check(plan, sandbox, entries[index]));
+                    board.put(index, guarded(entries[index], || run_check(plan, sandbox, entries[index])));
                 }
             });
         }
@@ -109,7 +110,7 @@ impl Board {
     fn next(&self, plan: &Plan, entries: &[&CheckEntry]) -> Option<usize> {
         let mut slots = self.lock();
         loop {
-            let mut waits = false;
+            let (mut waits, mut skips) = (false, false);
             for index in 0..entries.len() {
                 if !matches!(slots[index], Slot::Waiting) {
                     continue;
@@ -122,18 +123,17 @@ impl Board {
                     }
                     Needs::Broken(why) => {
                         slots[index] = Slot::Done(Box::new(skipped(plan, entries[index], &why)));
-                        self.changed.notify_all();
+                        skips = true;
                     }
                 }
             }
-            if !waits && !slots.iter().any(|slot| matches!(slot, Slot::Waiting)) {
-                return None;
-            }
-            if !waits {
+            if skips {
+                // What needs those has its answer now, here and in the other threads.
+                self.changed.notify_all();
                 continue;
             }
-            if !slots.iter().any(|slot| matches!(slot, Slot::Running)) {
-                // What is left needs itself: nothing will ever wake this thread. It is reported as lost.
+            // If nothing runs, what is left needs itself and nobody would ever wake this thread: it is reported as lost.
+            if !waits || !slots.iter().any(|slot| matches!(slot, Slot::Running)) {
                 return None;
             }
             slots = self.changed.wait(slots).unwrap_or_else(PoisonError::into_inner);
@@ -181,6 +181,14 @@ fn is_not_implemented(report: &CheckReport) -> bool {
     symptom == Some(Symptom::NotImplemented.as_str())
 }
 
+/// A panic outside of a check's function would leave every check that waits for this one waiting for ever.
+fn guarded(entry: &CheckEntry, run: impl FnOnce() -> CheckReport) -> CheckReport {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let feedback = plain(entry, format!("{:#}", panic_message(panic.as_ref())));
+        report_of(entry, Status::Error, Duration::ZERO, Some(feedback))
+    })
+}
+
 /// Runs one check, again if the grader itself failed.
 fn run_check(plan: &Plan, sandbox: &Sandbox, entry: &CheckEntry) -> CheckReport {
     let began = Instant::now();
@@ -190,7 +198,9 @@ fn run_check(plan: &Plan, sandbox: &Sandbox, entry: &CheckEntry) -> CheckReport 
     };
     let mut tries = 1;
     loop {
-        let (verdict, events) = run_once(plan, sandbox, entry, function);
+        let folder = format!("{}-{}-{tries}", plan.module.name, entry.id);
+        let folder = sandbox.scratch().join(folder);
+        let (verdict, events) = run_once(plan, sandbox, entry, function, folder);
         if matches!(verdict, Err(Stop::Error(_))) && tries < TRIES {
             tries += 1;
             continue;
@@ -204,8 +214,8 @@ fn run_once(
     sandbox: &Sandbox,
     entry: &CheckEntry,
     function: CheckFn,
+    folder: PathBuf,
 ) -> (Verdict, Vec<Event>) {
-    let folder = sandbox.scratch().join(format!("{}-{}", plan.module.name, entry.id));
     if let Err(error) = fresh_folder(&folder) {
         return (Err(error.into()), Vec::new());
     }

@@ -324,7 +324,7 @@ impl Check<'_> {
     /// conversation cannot stray into another that has got the same port. Where only 127.0.0.1 is the host's own, that.
     pub fn own_loopback(&mut self) -> String {
         if cfg!(target_os = "linux") {
-            let mut part = || 1 + self.random().below(253);
+            let mut part = || 1 + (self.random().below(253) + chance()) % 253;
             format!("127.{}.{}.{}", part(), part(), part())
         } else {
             "127.0.0.1".to_owned()
@@ -340,7 +340,9 @@ impl Check<'_> {
     pub fn closed_datagram_port(&mut self, host: &str) -> Verdict<DatagramPeer> {
         let peer = self.datagram_peer(host)?;
         let elsewhere = SocketAddr::new(peer.address().ip(), 9);
-        peer.socket.connect(&elsewhere.into()).with_context(|| format!("connect to {elsewhere}"))?;
+        peer.socket
+            .connect(&elsewhere.into())
+            .with_context(|| format!("connect to {elsewhere}"))?;
         Ok(peer)
     }
 
@@ -379,7 +381,8 @@ impl DatagramPeer {
     }
 }
 
-/// A number that differs from grading to grading: two with the same seed at the same time need different ports.
+/// A number that differs from grading to grading: with the same seed at the same time, two get different addresses and
+/// ports.
 fn chance() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     u64::from(now.map_or(0, |now| now.subsec_nanos())) ^ (u64::from(std::process::id()) << 12)
@@ -406,7 +409,7 @@ impl Server {
     ///
     /// A failure if it does not come.
     pub fn await_heard(&self, number: usize, expected: &str) -> Verdict<Vec<u8>> {
-        let goal = Goal::of(self.index, steps::prints_line(&self.name(), expected));
+        let goal = Goal::of(self.index, steps::hears_line(&self.name(), expected));
         let line = || Ok(self.heard()?.into_iter().nth(number));
         match self.context.wait(&goal, line) {
             Err(Stop::Failed(failure)) if failure.symptom == Symptom::Stalled => {
@@ -438,8 +441,11 @@ impl Server {
         if heard == line.as_bytes() {
             return Ok(());
         }
-        let symptom =
-            if line.as_bytes().starts_with(&heard) { Symptom::CutShort } else { Symptom::WrongStdout };
+        let symptom = if line.as_bytes().starts_with(&heard) {
+            Symptom::CutShort
+        } else {
+            Symptom::WrongStdout
+        };
         let (expected, got) = crate::bytes::first_difference(line.as_bytes(), &heard, 0);
         let (expected, got) = steps::line_printed(&expected, &got);
         Err(Failure::new(symptom, expected, got).into())
@@ -468,7 +474,7 @@ impl Server {
     ///
     /// A failure if the program ends.
     pub fn hears_within(&self, text: &str, limit: Duration) -> Verdict<bool> {
-        let goal = Goal::of(self.index, steps::prints_line(&self.name(), text));
+        let goal = Goal::of(self.index, steps::hears_line(&self.name(), text));
         let began = Instant::now();
         let waited = self.context.wait(&goal, || {
             let has = |line: &Vec<u8>| String::from_utf8_lossy(line).contains(text);

@@ -201,8 +201,8 @@ pub fn datagrams_back(total: usize, came: usize) -> (String, String) {
     (format!("all {total} datagrams come back"), format!("{came} of them, and nothing more comes"))
 }
 
-/// That a program prints a line.
-pub fn prints_line(who: &str, line: &str) -> String {
+/// That a program prints a line about what it heard.
+pub fn hears_line(who: &str, line: &str) -> String {
     let shown = bytes::show(&Sample::of(line.as_bytes()), SHOWN_COLUMNS);
     format!("a line of {who} on standard output: {shown}")
 }
@@ -377,6 +377,28 @@ pub fn flood(who: &str, is_stdout: bool, limit: u64) -> (String, String) {
 pub fn status_wanted(expected: &[i32]) -> String {
     let all: Vec<String> = expected.iter().map(i32::to_string).collect();
     format!("exit status {}", all.join(" or "))
+}
+
+/// That a line is printed.
+pub fn prints_line(who: &str, line: &str) -> String {
+    let shown = bytes::show(&Sample::of(line.as_bytes()), SHOWN_COLUMNS);
+    format!("{who} prints the line {shown}")
+}
+
+/// Two lines at their first difference.
+pub fn lines_differ(who: &str, expected: &str, got: &str) -> (String, String) {
+    (format!("this line from {who}:\n{expected}"), format!("this line:\n{got}"))
+}
+
+/// How many lines came.
+pub fn lines_only(count: usize) -> String {
+    format!("{count} line{}, and no more", plural(count))
+}
+
+/// A line that should not be there.
+pub fn line_too_many(count: usize, line: &[u8]) -> (String, String) {
+    let shown = bytes::show(&Sample::of_printed(line), SHOWN_COLUMNS);
+    (format!("{count} line{}, and no more", plural(count)), format!("a further line: {shown}"))
 }
 
 /// Bytes on standard output, at the first difference.
