@@ -1,19 +1,23 @@
 //! Ctrl-C and its kin: the runner ends at once, and nothing that it started outlives it.
 //!
-//! Graded programs need no care here: the sandbox's keeper ends them as soon as this process is
-//! gone, for whatever reason. What this file ends are the cargo and rustc processes that the runner
-//! itself started.
+//! Whatever happens to this process, SIGKILL included, the sandbox's keeper ends the graded programs
+//! once it is gone. After a Ctrl-C it is waited for, so that the prompt comes back to a clean
+//! machine. The cargo and rustc processes that the runner itself started are ended here.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::Child;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
+
+/// The signals that end the runner in order.
+const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
 /// What has to go before the runner may.
 static PENDING: Mutex<Pending> = Mutex::new(Pending { groups: Vec::new(), folders: Vec::new() });
@@ -30,7 +34,7 @@ struct Pending {
 ///
 /// The signals cannot be taken over: no free descriptor, or no room for a thread.
 pub fn arm() -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("take over Ctrl-C")?;
+    let mut signals = Signals::new(SIGNALS).context("take over Ctrl-C")?;
     let wait = move || {
         if let Some(signal) = signals.forever().next() {
             end(signal);
@@ -114,10 +118,15 @@ fn end(signal: i32) -> ! {
     // The lock is never given back: whoever holds it has finished, and whoever wants it is too
     // late.
     let pending = lock();
+    for again in SIGNALS {
+        // Whoever asks twice does not want to wait; the keeper does its work all the same.
+        _ = flag::register_conditional_shutdown(again, 128 + again, Arc::new(true.into()));
+    }
     for group in &pending.groups {
         // The group may have ended by itself a moment ago.
         _ = kill_process_group(*group, Signal::KILL);
     }
+    sandbox::close_all_for_exit();
     for folder in &pending.folders {
         _ = fs_err::remove_dir_all(folder);
     }

@@ -461,13 +461,13 @@ impl Context {
 
 /// What a program's standard error says of an unfinished part: the text of Rust's `todo!` or its like elsewhere.
 fn todo_message(stderr: &str) -> Option<&str> {
-    for marker in ["not yet implemented", "not implemented", "NotImplementedError"] {
-        if let Some((_, rest)) = stderr.split_once(marker) {
-            let line = rest.lines().next().unwrap_or_default();
-            return Some(line.trim_start_matches(':').trim());
-        }
-    }
-    None
+    // ENOSYS is "Function not implemented (os error 38)": a failure, and no part that is missing.
+    let mut lines = stderr.lines().filter(|line| !line.contains("Function not implemented"));
+    lines.find_map(|line| {
+        let markers = ["not yet implemented", "not implemented", "NotImplementedError"];
+        let (_, rest) = markers.iter().find_map(|marker| line.split_once(marker))?;
+        Some(rest.trim_start_matches(':').trim())
+    })
 }
 
 /// A signal that the grader did not send, or Rust's status after a panic.

@@ -351,6 +351,29 @@ impl Program {
         self.with(|state| state.running.path_inside(path))
     }
 
+    /// The address in the first ready line that stands near the beginning of its standard output.
+    fn said_address(&self) -> Option<SocketAddr> {
+        self.with(|state| {
+            let printed = &state.stdout.bytes;
+            let beginning = &printed[..printed.len().min(READY_LINE_WITHIN_BYTES)];
+            let lines = beginning.split_inclusive(|byte| *byte == b'\n');
+            lines.filter_map(|line| line.strip_suffix(b"\n")).find_map(parse_ready_line)
+        })
+    }
+
+    /// A wait for the ready line that failed: what came instead of it is the news.
+    fn no_ready_line(&self, mut failure: Failure) -> Stop {
+        let printed = self.with(|state| state.stdout.bytes.clone());
+        if failure.symptom.is_silence() {
+            let is_line = line(&printed, 0).is_some();
+            failure.symptom = if is_line { Symptom::BadReadyLine } else { Symptom::NoReadyLine };
+            if !printed.is_empty() {
+                failure.got = format!("{}\n{}", steps::printed(&escape(&printed)), failure.got);
+            }
+        }
+        failure.into()
+    }
+
     pub(crate) fn record(&self, what: What) {
         let lane = self.with(|state| state.lane.clone());
         self.context.recorder.record(&lane, what);
@@ -522,6 +545,8 @@ pub struct Server {
 /// Reads from the processes' own sockets where they can be reached.
 type FindAddresses = fn(&[u32]) -> Vec<SocketAddr>;
 
+/// Where the ready line has to stand for the grader to find it among other output.
+const READY_LINE_WITHIN_BYTES: usize = 16 << 10;
 /// How long a server that already listens may take to say so before the grader goes on without its word.
 const WORD_AFTER: Duration = Duration::from_millis(1500);
 
@@ -539,23 +564,24 @@ impl Server {
         let goal = Goal::of(program.index, steps::ready_line().to_owned());
         let began = Instant::now();
         let waited = program.context.wait(&goal, || {
-            let said = program.with(|state| line(&state.stdout.bytes, 0).map(<[u8]>::to_vec));
-            if let Some(line) = said {
-                return Ok(Some(Some(line)));
+            if let Some(said) = program.said_address() {
+                return Ok(Some(Some(said)));
             }
-            let overdue = began.elapsed() > WORD_AFTER && !listening(&program.pids()).is_empty();
-            Ok(overdue.then_some(None))
+            // Whatever else it has printed: the line may be still to come, unless it listens already.
+            let wordy = program.with(|state| line(&state.stdout.bytes, 0).is_some());
+            let overdue = wordy || began.elapsed() > WORD_AFTER;
+            Ok((overdue && !listening(&program.pids()).is_empty()).then_some(None))
         });
         let said = match waited {
-            Ok(said) => said.and_then(|line| parse_ready_line(&line)),
-            // It waits for clients without having said so.
-            Err(Stop::Failed(failure)) if failure.symptom == Symptom::Stalled => {
-                if listening(&program.pids()).is_empty() {
-                    return Err(no_ready_line(*failure));
+            Ok(said) => said,
+            Err(Stop::Failed(failure)) => {
+                // It may wait for clients without having said so.
+                let waits = failure.symptom == Symptom::Stalled;
+                if !waits || listening(&program.pids()).is_empty() {
+                    return Err(program.no_ready_line(*failure));
                 }
                 None
             }
-            Err(Stop::Failed(failure)) => return Err(no_ready_line(*failure)),
             Err(other) => return Err(other),
         };
         let real = listening(&program.pids());
@@ -613,13 +639,6 @@ impl Server {
             steps::ready_line_only(&escape(expected.as_bytes()), &escape(&printed));
         Err(Failure::new(symptom, expected, got).into())
     }
-}
-
-fn no_ready_line(mut failure: Failure) -> Stop {
-    if failure.symptom.is_silence() {
-        failure.symptom = Symptom::NoReadyLine;
-    }
-    failure.into()
 }
 
 /// The address in `listening on IP:PORT`; other words around it cost only the check that is about the line.

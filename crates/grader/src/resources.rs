@@ -1,5 +1,6 @@
 //! What a program holds and uses: descriptors, threads, processes, memory, processor time.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::context::Goal;
@@ -29,6 +30,21 @@ impl Footprint {
             && self.descriptors <= before.descriptors + slack
             && self.zombies <= before.zombies
     }
+}
+
+/// How long each thread has run and has waited for a processor.
+type ProcessorWaits = BTreeMap<u32, (Duration, Duration)>;
+
+/// How much of a processor the threads used of the time in which they could have had one.
+fn share_of_processor(before: &ProcessorWaits, now: &ProcessorWaits, wall: Duration) -> f64 {
+    let share = |(thread, (ran, waited)): (&u32, &(Duration, Duration))| {
+        let (ran_before, waited_before) = before.get(thread).copied().unwrap_or_default();
+        let ran = ran.saturating_sub(ran_before);
+        let waited = waited.saturating_sub(waited_before);
+        let could_have_run = wall.saturating_sub(waited).max(ran);
+        if ran.is_zero() { 0.0 } else { ran.as_secs_f64() / could_have_run.as_secs_f64() }
+    };
+    now.iter().map(share).sum()
 }
 
 /// A limit on descriptors as it was, to be put back.
@@ -107,13 +123,14 @@ impl Program {
         Err(Failure::new(Symptom::TooMuchMemory, expected, got).into())
     }
 
-    /// Expects that it uses less than `percent` of one processor while the check watches for `window`.
+    /// Expects that it uses less than `percent` of one processor while the check watches for `window`. The time that its
+    /// threads wait for a processor does not count, or a busy machine would hide one that spins.
     ///
     /// # Errors
     ///
     /// A failure if it uses more, or ends.
     pub fn expect_idle(&self, window: Duration, percent: u32) -> Verdict {
-        let (began, before) = (Instant::now(), self.cpu_time()?);
+        let (began, before) = (Instant::now(), self.processor_waits()?);
         let goal = Goal { who: None, ..Goal::of(self.index, String::new()) };
         let watched = self.context.wait(&goal, || {
             let ended = self.context.has_ended(self.index);
@@ -121,17 +138,33 @@ impl Program {
         });
         match watched {
             // A program that waits for the grader alone is idle.
-            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {}
-            Ok(()) => {}
+            Ok(()) | Err(Stop::Failed(_)) => {}
             Err(other) => return Err(other),
         }
         self.expect_running()?;
-        let (wall, used) = (began.elapsed(), self.cpu_time()?.saturating_sub(before));
-        if used * 100 < wall * percent {
+        let (wall, now) = (began.elapsed(), self.processor_waits()?);
+        let share = share_of_processor(&before, &now, wall);
+        if share * 100.0 < f64::from(percent) {
             return Ok(());
         }
-        let (expected, got) = steps::cpu(percent, used, wall);
+        let (expected, got) = steps::cpu(percent, share);
         Err(Failure::new(Symptom::TooMuchCpu, expected, got).into())
+    }
+
+    fn processor_waits(&self) -> Verdict<ProcessorWaits> {
+        let mut all = ProcessorWaits::new();
+        for pid in self.pids() {
+            match look::processor_waits(pid) {
+                Ok(threads) => all.extend(threads),
+                // Without the kernel's account of waiting, what the process has used has to do.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    let used = look::cpu_time(pid).unwrap_or_default();
+                    all.insert(pid, (used, Duration::ZERO));
+                }
+                Err(error) => return unsupported(Err(error)),
+            }
+        }
+        Ok(all)
     }
 
     /// Takes every free descriptor from it: the kernel gives it no further one (EMFILE) until

@@ -51,7 +51,8 @@ pub fn run(plan: &Plan, sandbox: &Sandbox) -> ModuleReport {
         for _ in 0..AT_ONCE.min(entries.len()) {
             scope.spawn(|| {
                 while let Some(index) = board.next(plan, &entries) {
-                    board.put(index, guarded(entries[index], || run_check(plan, sandbox, entries[index])));
+                    let entry = entries[index];
+                    board.put(index, guarded(entry, || run_check(plan, sandbox, entry)));
                 }
             });
         }

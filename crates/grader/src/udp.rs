@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
@@ -167,22 +167,8 @@ impl DatagramPeer {
     pub fn expect(&mut self, program: &Program, bytes: &[u8]) -> Verdict<Datagram> {
         let expected = steps::sends_datagram(&program.name(), bytes);
         let datagram = self.receive(program, &expected)?;
-        if datagram.bytes == bytes {
-            return Ok(datagram);
-        }
-        let symptom = match () {
-            () if bytes.starts_with(&datagram.bytes) => Symptom::CutShort,
-            () if datagram.bytes.starts_with(bytes) => Symptom::ExtraBytes,
-            () => Symptom::WrongBytes,
-        };
-        let (expected_text, got_text) = crate::bytes::first_difference(bytes, &datagram.bytes, 0);
-        let (expected, got) = steps::datagram_bytes(
-            &expected_text,
-            &got_text,
-            bytes.len() as u64,
-            datagram.bytes.len() as u64,
-        );
-        Err(Failure::new(symptom, expected, got).into())
+        is_as_expected(bytes, &datagram.bytes)?;
+        Ok(datagram)
     }
 
     /// As [`DatagramPeer::expect`], and it has to come from `from`.
@@ -346,6 +332,53 @@ impl Check<'_> {
         Ok(peer)
     }
 
+    /// Whether a second socket, willing to share (`SO_REUSEADDR`, socket(7)), can be bound to `address` just now.
+    ///
+    /// # Errors
+    ///
+    /// The grader's error.
+    pub fn can_share_port(&mut self, address: SocketAddr) -> Verdict<bool> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
+            .context("open a socket")?;
+        socket.set_reuse_address(true).context("set SO_REUSEADDR")?;
+        match socket.bind(&address.into()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(false),
+            Err(error) => Err(anyhow::Error::from(error).context(format!("bind {address}")).into()),
+        }
+    }
+
+    /// Sockets at one port of both addresses that `localhost` stands for; where there is no IPv6, at the one.
+    ///
+    /// # Errors
+    ///
+    /// The grader's error.
+    pub fn localhost_peers(&mut self) -> Verdict<Vec<DatagramPeer>> {
+        for _ in 0..SHARED_PORT_TRIES {
+            let first = self.datagram_peer("127.0.0.1")?;
+            let second = SocketAddr::from((Ipv6Addr::LOCALHOST, first.address().port()));
+            match DatagramPeer::open_at(Rc::clone(&self.context), second) {
+                Ok(second) => return Ok(vec![first, second]),
+                Err(Stop::Unsupported(_)) => return Ok(vec![first]),
+                // The port is somebody's there.
+                Err(_) => {}
+            }
+        }
+        Err(anyhow::anyhow!("no port is free at 127.0.0.1 and ::1").into())
+    }
+
+    /// Starts the program in a network that has a loopback and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Check::start`]; `Unsupported` where there can be none.
+    pub fn start_without_network<I>(&mut self, arguments: I) -> Verdict<Program>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.start_job(arguments, |job| job.network = sandbox::Network::Lonely)
+    }
+
     /// A socket of the grader's on 0.0.0.0, at a port that others can bind as well if they ask to share it
     /// (`SO_REUSEADDR`), and that no kernel gives away unasked. It hears what is broadcast there.
     ///
@@ -378,6 +411,50 @@ impl DatagramPeer {
             return Ok(self);
         }
         Err(Stop::Unsupported(steps::no_loopback_broadcast().to_owned()))
+    }
+}
+
+fn is_as_expected(bytes: &[u8], came: &[u8]) -> Verdict {
+    if came == bytes {
+        return Ok(());
+    }
+    let symptom = match () {
+        () if bytes.starts_with(came) => Symptom::CutShort,
+        () if came.starts_with(bytes) => Symptom::ExtraBytes,
+        () => Symptom::WrongBytes,
+    };
+    let (expected_text, got_text) = crate::bytes::first_difference(bytes, came, 0);
+    let (expected, got) =
+        steps::datagram_bytes(&expected_text, &got_text, bytes.len() as u64, came.len() as u64);
+    Err(Failure::new(symptom, expected, got).into())
+}
+
+/// Waits for a datagram with exactly these bytes at whichever of `peers` it comes to first.
+///
+/// # Errors
+///
+/// A failure if none comes, or another one.
+pub fn expect_at_any(peers: &mut [DatagramPeer], program: &Program, bytes: &[u8]) -> Verdict {
+    let Some(context) = peers.first().map(|peer| Rc::clone(&peer.context)) else { return Ok(()) };
+    let expected = steps::sends_datagram(&program.name(), bytes);
+    let began = Instant::now();
+    let goal = Goal { who: None, quick: true, ..Goal::of(program.index, expected) };
+    let came = context.wait(&goal, || {
+        for peer in peers.iter_mut() {
+            if let Some(datagram) = peer.receive_if_there(program)? {
+                return Ok(Some(Some(datagram.bytes)));
+            }
+        }
+        // The program may have ended long before its datagram is here.
+        let over = context.has_ended(program.index) && began.elapsed() > STILL_ON_ITS_WAY;
+        Ok(over.then_some(None))
+    })?;
+    match came {
+        Some(came) => is_as_expected(bytes, &came),
+        None => {
+            let nothing = steps::no_datagram().to_owned();
+            Err(Failure::new(Symptom::Exited, goal.expected.clone(), nothing).into())
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// A program to run, and what it may do.
@@ -20,6 +21,10 @@ pub struct Job {
     pub environment: Vec<(OsString, OsString)>,
     /// What it may use up.
     pub limits: Limits,
+    /// Whether its standard error is a terminal of 80 columns and 24 lines, not a pipe: for programs
+    /// that show their progress on one only. Bytes pass as they are ("\n" stays "\n"), and it does
+    /// not become the program's controlling terminal. See [`crate::Running::stderr`] for its end.
+    pub stderr_terminal: bool,
     /// How many more descriptors it finds open, from 3 up; all of them are `/dev/null`.
     pub extra_descriptors: usize,
     /// The network that it sees.
@@ -45,6 +50,7 @@ impl Job {
             writable: Vec::new(),
             environment,
             limits: Limits::default(),
+            stderr_terminal: false,
             extra_descriptors: 0,
             network: Network::Host,
             disk: None,
@@ -125,6 +131,23 @@ pub struct Exit {
 pub struct Leftovers {
     /// How many processes, other than the program, were alive.
     pub other_processes: usize,
+}
+
+/// The program in the job's `PATH`, not in the caller's, if it is a name without a slash; else its
+/// absolute path.
+///
+/// # Errors
+/// `NotFound`; and where the caller's own directory is gone.
+pub(crate) fn find_program(job: &Job) -> io::Result<PathBuf> {
+    if job.program.as_os_str().as_bytes().contains(&b'/') {
+        return std::path::absolute(&job.program);
+    }
+    let path = job.environment.iter().find(|(name, _)| name == "PATH");
+    path.into_iter()
+        .flat_map(|(_, folders)| std::env::split_paths(folders))
+        .map(|folder| folder.join(&job.program))
+        .find(|file| file.is_file())
+        .ok_or_else(|| rustix::io::Errno::NOENT.into())
 }
 
 /// What the error's own text leaves open.

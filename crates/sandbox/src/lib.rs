@@ -20,6 +20,7 @@
 //! The keeper is this executable again, with a hidden argument: a `main` that uses a sandbox
 //! calls [`keeper_main_if_asked`] before anything else.
 
+mod ending;
 mod job;
 mod layer;
 #[cfg(target_os = "linux")]
@@ -27,12 +28,18 @@ mod linux;
 #[cfg(not(target_os = "linux"))]
 mod portable;
 mod scratch;
+mod terminal;
 
 #[cfg(target_os = "linux")]
 use linux as platform;
 #[cfg(not(target_os = "linux"))]
 use portable as platform;
 
+pub use ending::close_all_for_exit;
 pub use job::{Disk, Exit, Job, Leftovers, Limits, Network};
 pub use layer::{Layer, Measure};
 pub use platform::{Running, Sandbox, keeper_main_if_asked, protect_self};
+
+/// The first argument by which this executable knows that it is to be the keeper. Argument
+/// parsers take it for an unknown option, so a `main` that does not ask for it stops there.
+const KEEPER_ARGUMENT: &str = "--run-as-keeper-of-a-sandbox";

@@ -4,24 +4,25 @@ mod client;
 mod confine;
 mod filter;
 mod keeper;
+mod landlock;
 mod message;
 mod namespace;
 mod probe;
 mod program;
+mod signals;
 mod tree;
 mod warden;
 mod wire;
 
+pub(crate) use client::Run;
 pub use client::{Running, Sandbox};
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rustix::process::{DumpableBehavior, Pid, set_dumpable_behavior};
+use crate::KEEPER_ARGUMENT;
 
-/// The first argument by which this executable knows that it is to be the keeper. Argument
-/// parsers take it for an unknown option, so a `main` that does not ask for it stops there.
-const KEEPER_ARGUMENT: &str = "--run-as-keeper-of-a-sandbox";
+use rustix::process::{DumpableBehavior, Pid, set_dumpable_behavior};
 
 /// Becomes the keeper and never returns if [`Sandbox::start`] started this process.
 ///

@@ -6,11 +6,10 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{FdFlags, fcntl_setfd, retry_on_intr};
@@ -20,11 +19,9 @@ use rustix::process::{
     kill_process_group, setrlimit, setsid, waitid,
 };
 
-use crate::job::{Exit, Job, Leftovers, Limits, Network, remark};
+use crate::job::{Exit, Job, Leftovers, Limits, Network, find_program, remark};
 use crate::layer::{self, Layer, Measure};
-use crate::scratch;
-
-const KEEPER_ARGUMENT: &str = "--run-as-keeper-of-a-sandbox";
+use crate::{KEEPER_ARGUMENT, ending, scratch, terminal};
 
 /// Becomes the keeper and never returns if [`Sandbox::start`] started this process: the first line
 /// of `main` in every executable that uses a sandbox.
@@ -67,17 +64,24 @@ fn keep(scratch: &Path) {
     }
 }
 
-/// One run: its keeper, and its scratch folder. Dropping it removes the folder.
+/// One run: its keeper, and its scratch folder. Dropping it ends every program that still runs.
 #[derive(Debug)]
 pub struct Sandbox {
-    keeper: Child,
-    groups: Option<Groups>,
-    scratch: PathBuf,
+    run: Arc<Run>,
     layer: OnceLock<Layer>,
 }
 
-/// The way by which the keeper is told of process groups; shared with the programs.
-type Groups = std::sync::Arc<Mutex<ChildStdin>>;
+/// What there is of a run, as long as anybody may want to close it.
+#[derive(Debug)]
+pub(crate) struct Run {
+    keeper: Mutex<Child>,
+    groups: Groups,
+    scratch: PathBuf,
+}
+
+/// The way by which the keeper is told of process groups, until the run is closed; shared with the
+/// programs.
+type Groups = Arc<Mutex<Option<ChildStdin>>>;
 
 impl Sandbox {
     /// Makes the run's scratch folder below `TMPDIR` and starts the keeper.
@@ -85,21 +89,21 @@ impl Sandbox {
     /// # Errors
     /// Names the folder where it cannot be made, since it is not there, not writable or full.
     pub fn start() -> io::Result<Self> {
-        let scratch = scratch::make(&std::path::absolute(std::env::temp_dir())?)?;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg(KEEPER_ARGUMENT).arg(&scratch).stdin(Stdio::piped()).stdout(Stdio::null());
-        let mut keeper = command.spawn().inspect_err(|_| {
-            // The first failure is the one to tell.
-            let _ = scratch::remove(&scratch);
-        })?;
-        let groups = keeper.stdin.take().map(|pipe| Groups::new(Mutex::new(pipe)));
-        Ok(Self { keeper, groups, scratch, layer: OnceLock::new() })
+        let run = ending::open(Run::start)?;
+        Ok(Self { run, layer: OnceLock::new() })
+    }
+
+    /// Ends every program's group and returns when no keeper and no scratch folder is left. Any
+    /// thread may call it, also while others use the sandbox; programs are then no longer started. A
+    /// second call waits for the first.
+    pub fn close(&self) {
+        self.run.close();
     }
 
     /// The run's scratch folder: empty at first, readable by this user only, removed on every way
     /// out.
     pub fn scratch(&self) -> &Path {
-        &self.scratch
+        &self.run.scratch
     }
 
     /// What protects the machine from the programs of this run.
@@ -127,7 +131,9 @@ impl Sandbox {
             let text = format!("cannot start {} by itself: only Linux can", job.program.display());
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
-        self.try_spawn(job).map_err(|error| {
+        let started = self.try_spawn(job);
+        ending::stay_if_ending();
+        started.map_err(|error| {
             let (program, folder) = (job.program.display(), job.directory.display());
             if !job.directory.is_dir() {
                 return io::Error::new(
@@ -141,11 +147,13 @@ impl Sandbox {
     }
 
     fn try_spawn(&self, job: &Job) -> io::Result<Running> {
-        let groups = self.groups.clone().ok_or(io::ErrorKind::BrokenPipe)?;
-        let mut command = Command::new(program_path(job)?);
+        let mut command = Command::new(find_program(job)?);
         command.args(&job.args).current_dir(&job.directory).env_clear();
         command.envs(job.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let terminal = job.stderr_terminal.then(terminal::pair).transpose()?;
+        let (terminal, terminal_end) = terminal.unzip();
+        command.stderr(terminal_end.map_or_else(Stdio::piped, Stdio::from));
         let (limits, extra) = (job.limits.clone(), job.extra_descriptors);
         let prepare = move || {
             setsid()?;
@@ -158,26 +166,54 @@ impl Sandbox {
         let mut child = command.spawn()?;
         let id = i32::try_from(child.id()).map_err(io::Error::other)?;
         let program = Pid::from_raw(id).ok_or(io::ErrorKind::InvalidData)?;
-        tell(&groups, id);
+        if !tell(&self.run.groups, id) {
+            let _ = kill_process_group(program, Signal::KILL);
+            child.wait()?;
+            let text = "the sandbox is closed";
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, text));
+        }
+        // It holds the program's end of the terminal, which would never read as ended.
+        drop(command);
         let [stdin, stdout, stderr] = [
             child.stdin.take().map(OwnedFd::from),
             child.stdout.take().map(OwnedFd::from),
-            child.stderr.take().map(OwnedFd::from),
+            terminal.or_else(|| child.stderr.take().map(OwnedFd::from)),
         ];
         for end in [&stdin, &stdout, &stderr].into_iter().flatten() {
             fcntl_setfl(end, fcntl_getfl(end)? | OFlags::NONBLOCK)?;
         }
-        let ended = watch(program)?;
+        let (ended, groups) = (watch(program)?, Arc::clone(&self.run.groups));
         Ok(Running { groups, program, child, stdin, stdout, stderr, ended, exit: None, gone: None })
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        // A program that still runs has a share of the way to the keeper, and ends it later.
-        self.groups = None;
+        ending::close(&self.run);
+    }
+}
+
+impl Run {
+    fn start() -> io::Result<Self> {
+        let scratch = scratch::make(&std::path::absolute(std::env::temp_dir())?)?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(KEEPER_ARGUMENT).arg(&scratch).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut keeper = command.spawn().inspect_err(|_| {
+            // The first failure is the one to tell.
+            let _ = scratch::remove(&scratch);
+        })?;
+        let groups = Arc::new(Mutex::new(keeper.stdin.take()));
+        Ok(Self { keeper: Mutex::new(keeper), groups, scratch })
+    }
+
+    /// See [`Sandbox::close`].
+    pub(crate) fn close(&self) {
+        // The keeper reads the end of this.
+        drop(lock(&self.groups).take());
+        // It says on standard error what it could not do.
+        let _ = lock(&self.keeper).wait();
+        // In case that somebody has killed the keeper.
         let _ = scratch::remove(&self.scratch);
-        let _ = self.keeper.try_wait();
     }
 }
 
@@ -218,7 +254,9 @@ impl Running {
         self.stdout.take()
     }
 
-    /// Takes the end of the pipe from its standard error, for reading; nonblocking.
+    /// Takes the end of the pipe, or of the terminal, from its standard error, for reading;
+    /// nonblocking. At a terminal's end, when the last process that had it open is gone, `read(2)`
+    /// may fail with EIO: take it for a pipe's 0 bytes.
     pub fn stderr(&mut self) -> Option<OwnedFd> {
         self.stderr.take()
     }
@@ -261,11 +299,13 @@ impl Running {
         }
         // Nothing may be left of it to kill.
         let _ = kill_process_group(self.program, Signal::KILL);
+        ending::stay_if_ending();
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         let status = retry_on_intr(|| waitid(WaitId::Pid(self.program), options))?;
         self.exit = self.exit.or(status.map(exit_of));
         self.child.wait()?;
-        tell(&self.groups, -self.program.as_raw_nonzero().get());
+        // A run that is closed keeps no list of them.
+        let _ = tell(&self.groups, -self.program.as_raw_pid());
         Ok(*self.gone.insert(Leftovers::default()))
     }
 
@@ -283,9 +323,18 @@ impl Drop for Running {
 }
 
 /// Tells the keeper of a new group, or, by a negative number, of one that has ended.
-fn tell(groups: &Groups, group: i32) {
-    // A keeper that was killed can do nothing with it.
-    let _ = writeln!(groups.lock().unwrap_or_else(PoisonError::into_inner), "{group}");
+/// False when the run is closed.
+fn tell(groups: &Groups, group: i32) -> bool {
+    let mut groups = lock(groups);
+    if let Some(keeper) = groups.as_mut() {
+        // A keeper that was killed can do nothing with it.
+        let _ = writeln!(keeper, "{group}");
+    }
+    groups.is_some()
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A descriptor that reads as ended once the program has; its number stays taken.
@@ -311,19 +360,6 @@ fn peek(program: Pid) -> io::Result<Option<Exit>> {
 fn exit_of(status: WaitIdStatus) -> Exit {
     let (status, signal) = (status.exit_status(), status.terminating_signal());
     Exit { status, signal, user_ms: 0, system_ms: 0 }
-}
-
-/// A name without a slash is looked up in the job's `PATH`, not in the caller's.
-fn program_path(job: &Job) -> io::Result<PathBuf> {
-    if job.program.as_os_str().as_bytes().contains(&b'/') {
-        return std::path::absolute(&job.program);
-    }
-    let path = job.environment.iter().find(|(name, _)| name == "PATH");
-    path.into_iter()
-        .flat_map(|(_, folders)| std::env::split_paths(folders))
-        .map(|folder| folder.join(&job.program))
-        .find(|file| file.is_file())
-        .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// What the caller itself inherited without asking (a build tool's pipes) is not handed on.

@@ -1,13 +1,13 @@
 //! The client: puts a file on the server, gets one, or lists them.
 
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::net::TcpStream;
 use std::path::Path;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Error, Result};
 
 use crate::progress::Watched;
-use crate::protocol::{check_name, parse_number, read_line, send_line};
+use crate::protocol::{check_name, expect_number, send_line};
 use crate::resolve;
 use crate::store::Incoming;
 
@@ -50,13 +50,4 @@ pub fn list(address: &str) -> Result<()> {
 fn connect(address: &str) -> Result<TcpStream> {
     let candidates = resolve(address)?;
     todo!("a new socket for each of {candidates:?} until one connects")
-}
-
-/// Reads an answer that is `OK` and a number. `ERR` and its reason become an error, word for word.
-fn expect_number(reader: &mut impl BufRead) -> Result<u64> {
-    let line = read_line(reader)?.context("the server closed without an answer")?;
-    match line.strip_prefix("OK ").and_then(parse_number) {
-        Some(number) => Ok(number),
-        None => todo!("return an error: {line:?} is `ERR` and a reason, or nonsense"),
-    }
 }

@@ -1,8 +1,8 @@
 //! file-transfer: one program that keeps files for others, puts them there, gets them, lists them.
 //!
 //! This file turns a command line into a [`Command`] and runs it. Two functions are yours: `parse`
-//! (its last arm) and `resolve`. `server.rs` and `client.rs` are the two sides; both speak
-//! `protocol.rs` and store files with `store.rs`. The task is in `README.md`.
+//! (its last arm) and `resolve`. `server.rs` (with `conversation.rs`) and `client.rs` are the
+//! two sides; both speak `protocol.rs` and store files with `store.rs`. The task is in `README.md`.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 mod client;
+mod conversation;
 mod progress;
 mod protocol;
 mod server;

@@ -5,6 +5,8 @@
 
 use std::io::{self, BufRead, Write};
 
+use anyhow::{Context, Result};
+
 /// How long a line may be, with its newline: without a limit a peer could fill the memory.
 const LINE_BYTES_MAX: u64 = 4096;
 /// How long a name may be. Most file systems take no longer one.
@@ -74,4 +76,16 @@ pub fn read_line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
 pub fn send_line(stream: &mut impl Write, line: &str) -> io::Result<()> {
     let stream: &mut dyn Write = stream;
     todo!("write {line:?} and a newline to {:p}", stream)
+}
+
+/// Reads an answer that is `OK` and a number: how many bytes, or lines, follow.
+///
+/// # Errors
+/// Fails if it is anything else; an `ERR` with its reason, word for word.
+pub fn expect_number(reader: &mut impl BufRead) -> Result<u64> {
+    let line = read_line(reader)?.context("the server closed without an answer")?;
+    match line.strip_prefix("OK ").and_then(parse_number) {
+        Some(number) => Ok(number),
+        None => todo!("return an error: {line:?} is `ERR` and a reason, or nonsense"),
+    }
 }

@@ -16,8 +16,8 @@ const MOST_REDIRECTS: usize = 5;
 /// As it stands, it prints the body of a redirect and stops there: `MOST_REDIRECTS` is stretch.
 ///
 /// # Errors
-/// Fails if no server can be reached, if the answer is not HTTP or is cut short, or if its status is
-/// 400 or more.
+/// Fails if no server can be reached, if the answer is not HTTP or is cut short, or if its status
+/// is 400 or more.
 pub fn run(url: Url) -> Result<()> {
     let stream = connect(&url)?;
     send_request(&stream, &url).context("send the request")?;

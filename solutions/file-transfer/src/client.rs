@@ -9,15 +9,15 @@
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
-use anyhow::{Context, Error, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::progress::Watched;
-use crate::protocol::{check_name, parse_number, read_line, send_line};
+use crate::protocol::{accept_answer, check_name, expect_number, expect_ok, read_line, send_line};
 use crate::resolve;
 use crate::store::{self, BUFFER_BYTES, Incoming};
 
@@ -137,40 +137,6 @@ fn connect_to(address: SocketAddr) -> Result<TcpStream> {
     socket.connect(&address.into()).with_context(|| format!("connect to {address}"))?;
     // std's type for the same descriptor: it reads and writes through a `&`, too.
     Ok(socket.into())
-}
-
-/// Reads an answer that is `OK` alone.
-fn expect_ok(reader: &mut impl BufRead) -> Result<()> {
-    let line = read_answer(reader)?;
-    let rest = accept_answer(&line)?;
-    if !rest.is_empty() {
-        bail!("the server answered {line:?} instead of OK");
-    }
-    Ok(())
-}
-
-/// Reads an answer that is `OK` and a number: how many bytes, or lines, follow.
-fn expect_number(reader: &mut impl BufRead) -> Result<u64> {
-    let line = read_answer(reader)?;
-    let rest = accept_answer(&line)?;
-    let number = rest.strip_prefix(' ').and_then(parse_number);
-    number.with_context(|| format!("the server answered {line:?} instead of OK and a number"))
-}
-
-fn read_answer(reader: &mut impl BufRead) -> Result<String> {
-    let line = read_line(reader).context("read the answer")?;
-    line.context("the server closed without an answer")
-}
-
-/// What follows the `OK` of an answer. `ERR` and its reason become an error, word for word.
-fn accept_answer(line: &str) -> Result<&str> {
-    if let Some(rest) = line.strip_prefix("OK") {
-        return Ok(rest);
-    }
-    match line.strip_prefix("ERR") {
-        Some(reason) => bail!("the server refused:{reason}"),
-        None => bail!("the server answered {line:?} instead of OK or ERR"),
-    }
 }
 
 /// Prints the result.

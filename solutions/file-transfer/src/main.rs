@@ -1,9 +1,9 @@
 //! file-transfer: one program that keeps files for others, puts them there, gets them, lists them.
 //!
 //! This file turns a command line into a [`Command`], runs it, and turns the outcome into what a
-//! shell can see: an exit status and at most one line of complaint. `server.rs` and `client.rs`
-//! hold the two sides of the conversation; both speak `protocol.rs`, store files with `store.rs`,
-//! and only the client shows its `progress.rs`.
+//! shell can see: an exit status and at most one line of complaint. `server.rs` (with
+//! `conversation.rs`) and `client.rs` are the two sides; both speak `protocol.rs` and store files
+//! with `store.rs`, and only the client shows its `progress.rs`.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 mod client;
+mod conversation;
 mod progress;
 mod protocol;
 mod server;

@@ -7,6 +7,8 @@
 
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 
+use anyhow::{Context, Result, bail};
+
 /// How long a line may be, with its newline: without a limit a peer could fill the memory.
 const LINE_BYTES_MAX: u64 = 4096;
 /// How long a name may be. Most file systems take no longer one.
@@ -106,4 +108,47 @@ pub fn read_line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
 pub fn send_line(stream: &mut impl Write, line: &str) -> io::Result<()> {
     // In one write: `writeln!` would make a small packet of each of its pieces.
     stream.write_all(format!("{line}\n").as_bytes())
+}
+
+/// Reads an answer that is `OK` alone.
+///
+/// # Errors
+/// Fails if it is anything else; an `ERR` with the server's own words.
+pub fn expect_ok(reader: &mut impl BufRead) -> Result<()> {
+    let line = read_answer(reader)?;
+    let rest = accept_answer(&line)?;
+    if !rest.is_empty() {
+        bail!("the server answered {line:?} instead of OK");
+    }
+    Ok(())
+}
+
+/// Reads an answer that is `OK` and a number: how many bytes, or lines, follow.
+///
+/// # Errors
+/// Fails if it is anything else; an `ERR` with the server's own words.
+pub fn expect_number(reader: &mut impl BufRead) -> Result<u64> {
+    let line = read_answer(reader)?;
+    let rest = accept_answer(&line)?;
+    let number = rest.strip_prefix(' ').and_then(parse_number);
+    number.with_context(|| format!("the server answered {line:?} instead of OK and a number"))
+}
+
+fn read_answer(reader: &mut impl BufRead) -> Result<String> {
+    let line = read_line(reader).context("read the answer")?;
+    line.context("the server closed without an answer")
+}
+
+/// What follows the `OK` of an answer.
+///
+/// # Errors
+/// `ERR` becomes an error with its reason, word for word; so does a line that is neither.
+pub fn accept_answer(line: &str) -> Result<&str> {
+    if let Some(rest) = line.strip_prefix("OK") {
+        return Ok(rest);
+    }
+    match line.strip_prefix("ERR") {
+        Some(reason) => bail!("the server refused:{reason}"),
+        None => bail!("the server answered {line:?} instead of OK or ERR"),
+    }
 }

@@ -4,7 +4,8 @@
 //! shell can see: an exit status and at most one line of complaint. The server stands in
 //! `server.rs` (a conversation), `listener.rs` (its sockets), `request.rs` (what comes in),
 //! `target.rs` and `files.rs` (what is asked for), `conditions.rs` and `response.rs` (what goes
-//! out); the client in `client.rs`, `url.rs`, `answer.rs` and `chunks.rs`. `message.rs` is what both need.
+//! out); the client in `client.rs`, `url.rs`, `answer.rs` and `chunks.rs`. `message.rs` is what
+//! both need.
 
 use std::env;
 use std::ffi::OsString;

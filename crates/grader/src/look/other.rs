@@ -1,5 +1,6 @@
 //! Where the kernel shows nothing of a program: every wait ends at its deadline.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -55,6 +56,15 @@ pub fn anonymous_bytes(_pid: u32) -> io::Result<u64> {
 ///
 /// Always `Unsupported`.
 pub fn cpu_time(_pid: u32) -> io::Result<Duration> {
+    unsupported()
+}
+
+/// How long each thread of a process has run, and how long it has waited for a processor.
+///
+/// # Errors
+///
+/// Always `Unsupported`.
+pub fn processor_waits(_pid: u32) -> io::Result<BTreeMap<u32, (Duration, Duration)>> {
     unsupported()
 }
 

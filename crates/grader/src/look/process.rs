@@ -1,5 +1,6 @@
 //! What the kernel accounts to a process.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::time::Duration;
@@ -68,6 +69,31 @@ pub fn cpu_time(pid: u32) -> io::Result<Duration> {
     }
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Ok(Duration::from_secs(seconds) + Duration::from_nanos(time.tv_nsec.unsigned_abs()))
+}
+
+/// How long each thread of a process has run, and how long it has waited for a processor, by thread id
+/// (`/proc/PID/task/TID/schedstat`).
+///
+/// # Errors
+///
+/// `NotFound` if there is no such process, or the kernel keeps no such account.
+pub fn processor_waits(pid: u32) -> io::Result<BTreeMap<u32, (Duration, Duration)>> {
+    let mut threads = BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let entry = entry?;
+        let account = match fs::read_to_string(entry.path().join("schedstat")) {
+            Ok(account) => account,
+            // The thread has ended between the two calls.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => continue,
+            Err(error) => return Err(error),
+        };
+        let mut numbers = account.split_ascii_whitespace().filter_map(|word| word.parse().ok());
+        let (ran, waited) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        if let Some(tid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+            threads.insert(tid, (Duration::from_nanos(ran), Duration::from_nanos(waited)));
+        }
+    }
+    Ok(threads)
 }
 
 /// The open descriptors of a process and what each stands for ("socket:[4711]"), rising.

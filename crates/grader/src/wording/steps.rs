@@ -1,5 +1,6 @@
 //! What the steps of a check say: what they expect, and what came instead.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,6 +14,8 @@ use crate::resources::Footprint;
 
 /// How many columns of bytes an expectation shows.
 const SHOWN_COLUMNS: usize = 60;
+/// How much of a text that a program printed a message shows.
+const SHOWN_CHARACTERS: usize = 1000;
 
 /// The line with which a server says that it is ready.
 pub fn ready_line() -> &'static str {
@@ -29,7 +32,7 @@ pub fn printed(text: &str) -> String {
     if text.is_empty() {
         "nothing on standard output".to_owned()
     } else {
-        format!("this on standard output: \"{text}\"")
+        format!("this on standard output: \"{}\"", shorten(text))
     }
 }
 
@@ -134,6 +137,11 @@ pub fn sends_bytes(who: &str, expected: &[u8], done: usize) -> String {
 pub fn sends_datagram(who: &str, expected: &[u8]) -> String {
     let shown = bytes::show(&Sample::of(expected), SHOWN_COLUMNS);
     format!("a datagram of {shown} from {who}")
+}
+
+/// No datagram came.
+pub fn no_datagram() -> &'static str {
+    "no datagram, and the program has ended"
 }
 
 /// Two datagrams at their first difference.
@@ -346,7 +354,7 @@ pub fn ended(who: &str, exit: &Exit, stderr: &str) -> String {
     } else {
         text.push_str("; on standard error:");
         for line in last_lines(stderr, 6) {
-            let _ = write!(text, "\n    {}", bytes::clean(line));
+            let _ = write!(text, "\n    {}", shorten(&bytes::clean(line)));
         }
     }
     text
@@ -362,7 +370,7 @@ pub fn not_implemented(who: &str, todo: &str) -> String {
     if todo.is_empty() {
         format!("{who} reaches a part that is not implemented yet")
     } else {
-        format!("{who} reaches todo!: {}", bytes::clean(todo))
+        format!("{who} reaches todo!: {}", shorten(&bytes::clean(todo)))
     }
 }
 
@@ -415,8 +423,8 @@ pub fn error_line(what: &str, lines: usize, stderr: &str) -> (String, String) {
     let expected = format!("exactly one line on standard error{naming}");
     let got = match lines {
         0 => "nothing on standard error".to_owned(),
-        1 => format!("one line: \"{stderr}\""),
-        _ => format!("{lines} lines: \"{stderr}\""),
+        1 => format!("one line: \"{}\"", shorten(stderr)),
+        _ => format!("{lines} lines: \"{}\"", shorten(stderr)),
     };
     (expected, got)
 }
@@ -425,7 +433,7 @@ pub fn error_line(what: &str, lines: usize, stderr: &str) -> (String, String) {
 pub fn error_containing(what: &str, stderr: &str) -> (String, String) {
     let expected =
         format!("a line on standard error that contains \"{}\"", bytes::escape(what.as_bytes()));
-    (expected, format!("on standard error: \"{stderr}\""))
+    (expected, format!("on standard error: \"{}\"", shorten(stderr)))
 }
 
 /// The grader leaves what comes in the kernel's buffers.
@@ -486,13 +494,11 @@ pub fn memory(limit: u64, growth: u64) -> (String, String) {
     (expected, format!("{:.1} MiB", mib(growth)))
 }
 
-/// How much processor time a program may use, and how much it used.
-pub fn cpu(percent: u32, used: Duration, wall: Duration) -> (String, String) {
-    let share = used.as_secs_f64() / wall.as_secs_f64() * 100.0;
-    let (used, wall) = (used.as_millis(), wall.as_millis());
+/// How much of a processor a program may use, and how much it used.
+pub fn cpu(percent: u32, share: f64) -> (String, String) {
     (
         format!("less than {percent} % of a processor while there is nothing it can do"),
-        format!("{share:.0} %: {used} ms of processor time in {wall} ms"),
+        format!("{:.0} % of a processor", share * 100.0),
     )
 }
 
@@ -536,6 +542,14 @@ pub fn signal_name(signal: i32) -> String {
         other => return format!("signal {other}"),
     };
     name.to_owned()
+}
+
+/// A text of a program's that may be of any length, so that the rest of the message can still be found.
+fn shorten(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN_CHARACTERS) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{} … and more", &text[..end])),
+    }
 }
 
 /// The last lines of a text, with a word on what was left out.

@@ -21,7 +21,8 @@ pub const MODULE: Module = Module {
 };
 
 /// Where programs and the grader's peers listened, by the run's scratch folder.
-static ADDRESSES: LazyLock<Mutex<HashMap<PathBuf, Vec<SocketAddr>>>> = LazyLock::new(Mutex::default);
+static ADDRESSES: LazyLock<Mutex<HashMap<PathBuf, Vec<SocketAddr>>>> =
+    LazyLock::new(Mutex::default);
 
 /// Where somebody listened in the run with this scratch folder.
 pub fn addresses_of(scratch: &Path) -> Vec<SocketAddr> {

@@ -280,7 +280,11 @@ def starts_daemon():
 
 def becomes_daemon():
     server = ready()
+    reader, writer = os.pipe()
     if daemon():
+        os.close(writer)
+        os.read(reader, 1)  # The end: the first process is gone.
+        time.sleep(0.3)
         serve(server)
 
 
@@ -306,7 +310,7 @@ def forks():
 
 def many_files():
     for number in range(10_000):
-        open(f"file-{number}", "w").close()
+        os.close(os.open(f"file-{number}", os.O_CREAT | os.O_WRONLY))
     serve(ready())
 
 

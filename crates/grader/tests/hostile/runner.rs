@@ -241,7 +241,14 @@ fn side_by_side() -> Outcome {
     let manifest = manifest(&ids.map(|id| (id, &[] as &[&str])))?;
     let sandbox = Sandbox::start()?;
     let target = Target { program: PathBuf::from("sleep"), shown_as: "sleep".into() };
-    let plan = Plan { module: &module, manifest: &manifest, target, only: None, seed: 1, deadline: DEADLINE };
+    let plan = Plan {
+        module: &module,
+        manifest: &manifest,
+        target,
+        only: None,
+        seed: 1,
+        deadline: DEADLINE,
+    };
     let timed = |only: Option<Vec<String>>| {
         let began = Instant::now();
         let report = run(&Plan { only, ..plan.clone() }, &sandbox);
@@ -271,7 +278,8 @@ fn circle_of_needs() -> Outcome {
         // If nobody waits any more, the test has failed.
         let _ = sender.send(told);
     });
-    let report = receiver.recv_timeout(Duration::from_secs(60)).map_err(|_| "the runner hangs")??;
+    let report =
+        receiver.recv_timeout(Duration::from_secs(60)).map_err(|_| "the runner hangs")??;
     let wanted = vec![("one", "error"), ("two", "error"), ("three", "error"), ("four", "passed")];
     same("statuses", statuses(&report), wanted)
 }

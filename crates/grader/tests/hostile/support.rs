@@ -36,7 +36,8 @@ pub fn prepare_programs() -> Outcome {
 }
 
 fn prepare() -> std::io::Result<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hostile-{}", std::process::id()));
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hostile-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let status = Command::new("rustc")
         .args(["--edition", "2024", "-o"])
@@ -47,7 +48,8 @@ fn prepare() -> std::io::Result<PathBuf> {
         return Err(std::io::Error::other("programs.rs does not compile"));
     }
     // What `python3` names may be a script that looks for the interpreter, which takes long.
-    let python = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output()?;
+    let python =
+        Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output()?;
     let python = String::from_utf8_lossy(&python.stdout).trim().to_owned();
     let text = std::fs::read_to_string(sources().join("programs.py"))?;
     let ways = text.lines().filter_map(|line| line.strip_prefix("def ")?.strip_suffix("():"));
@@ -156,7 +158,8 @@ fn await_free(address: SocketAddr) -> Result<(), String> {
 impl Told {
     /// It passed, and no wait took its deadline.
     pub fn passed(&self) -> Outcome {
-        same("status", self.report.status.as_str(), "passed").map_err(|error| self.explain(error))?;
+        same("status", self.report.status.as_str(), "passed")
+            .map_err(|error| self.explain(error))?;
         self.came_before(self.deadline / 2)
     }
 

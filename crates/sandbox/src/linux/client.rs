@@ -1,6 +1,5 @@
 //! The caller's side: a run, and a running program.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -8,20 +7,21 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, OFlags, fcntl_getfl, fcntl_setfl, memfd_create};
+use rustix::net::{Shutdown, shutdown};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, Signal, pidfd_send_signal};
 
 use super::keeper::{HELLO_READY, REQUEST_JOB, REQUEST_PROBE};
 use super::warden::ORDER_END;
 use super::wire::{self, Fault, FaultKind, Report};
-use super::{KEEPER_ARGUMENT, message, tree};
-use crate::job::{Exit, Job, Leftovers, remark};
+use super::{message, tree};
+use crate::job::{Exit, Job, Leftovers, find_program, remark};
 use crate::layer::{self, Layer, Measure};
-use crate::scratch;
+use crate::{KEEPER_ARGUMENT, ending, scratch, terminal};
 
 /// How long the keeper and the wardens may take for what takes them milliseconds.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
@@ -33,11 +33,17 @@ const PIPE_BYTES: usize = 1 << 20;
 /// One run: its keeper, and its scratch folder. Dropping it ends every program that still runs.
 #[derive(Debug)]
 pub struct Sandbox {
-    /// Closing this ends the keeper.
-    requests: Option<OwnedFd>,
-    keeper: Child,
-    scratch: PathBuf,
+    run: Arc<Run>,
     layer: OnceLock<Layer>,
+}
+
+/// What there is of a run, as long as anybody may want to close it.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// The end of this ends the keeper.
+    requests: OwnedFd,
+    keeper: Mutex<Child>,
+    scratch: PathBuf,
 }
 
 impl Sandbox {
@@ -47,32 +53,21 @@ impl Sandbox {
     /// Names the folder where it cannot be made, since it is not there, not writable or full. Fails
     /// too where `main` does not begin with [`crate::keeper_main_if_asked`].
     pub fn start() -> io::Result<Self> {
-        let (requests, keeper_end) = message::pair()?;
-        // Also right when the file was replaced by a build since this process was started.
-        let mut keeper = Command::new("/proc/self/exe")
-            .arg(KEEPER_ARGUMENT)
-            .stdin(Stdio::from(keeper_end))
-            .stdout(Stdio::null())
-            .spawn()
-            .map_err(|error| explain("start the sandbox's keeper", &error))?;
-        match hello(&requests) {
-            Ok(scratch) => {
-                let layer = OnceLock::new();
-                Ok(Self { requests: Some(requests), keeper, scratch, layer })
-            }
-            Err(error) => {
-                drop(requests);
-                // It ends by itself now that nobody asks anything of it.
-                let _ = keeper.wait();
-                Err(error)
-            }
-        }
+        let run = ending::open(Run::start)?;
+        Ok(Self { run, layer: OnceLock::new() })
+    }
+
+    /// Ends every program of the run and returns when nothing of it is left: no process, no keeper,
+    /// no scratch folder. Any thread may call it, also while others use the sandbox; programs are
+    /// then no longer started. A second call waits for the first.
+    pub fn close(&self) {
+        self.run.close();
     }
 
     /// The run's scratch folder: empty at first, readable by this user only, removed on every way
     /// out.
     pub fn scratch(&self) -> &Path {
-        &self.scratch
+        &self.run.scratch
     }
 
     /// What protects the machine from the programs of this run. Found out at the first call, which
@@ -91,7 +86,7 @@ impl Sandbox {
 
     fn probe(&self) -> io::Result<Layer> {
         let (answer, answer_end) = pipe_with(PipeFlags::CLOEXEC)?;
-        self.request(REQUEST_PROBE, &[answer_end.as_fd()])?;
+        self.run.request(REQUEST_PROBE, &[answer_end.as_fd()])?;
         drop(answer_end);
         let mut text = String::new();
         File::from(answer).read_to_string(&mut text)?;
@@ -111,13 +106,12 @@ impl Sandbox {
     /// a step before that fails; of kind `Unsupported` where a namespace that the job asks for is not
     /// to be had here, and why.
     pub fn spawn(&self, job: &Job) -> io::Result<Running> {
-        let job = &resolve(job)?;
-        let prefix = format!("cannot start {}", job.program.display());
-        let started = self.try_spawn(job);
+        let started = resolve(job).and_then(|job| self.try_spawn(&job));
+        ending::stay_if_ending();
         started.map_err(|error| match error.get_ref() {
             // The warden's word, which names the program already.
             Some(_) => error,
-            None => explain(&prefix, &error),
+            None => explain(&format!("cannot start {}", job.program.display()), &error),
         })
     }
 
@@ -130,7 +124,12 @@ impl Sandbox {
         let (orders, warden_end) = message::pair()?;
         let (stdin_end, stdin) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stdout, stdout_end) = pipe_with(PipeFlags::CLOEXEC)?;
-        let (stderr, stderr_end) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (stderr, stderr_end) = if job.stderr_terminal {
+            let attempt = format!("cannot start {}: make a terminal for it", job.program.display());
+            terminal::pair().map_err(|error| explain(&attempt, &error))?
+        } else {
+            pipe_with(PipeFlags::CLOEXEC)?
+        };
         for end in [&stdin, &stdout, &stderr] {
             fcntl_setfl(end, fcntl_getfl(end)? | OFlags::NONBLOCK)?;
         }
@@ -145,7 +144,7 @@ impl Sandbox {
             stdout_end.as_fd(),
             stderr_end.as_fd(),
         ];
-        self.request(REQUEST_JOB, &descriptors)?;
+        self.run.request(REQUEST_JOB, &descriptors)?;
         drop((description, warden_end, stdin_end, stdout_end, stderr_end));
         let Beginning { program, warden, pidfd, disk } = await_start(&orders, job)?;
         let disk = disk.zip(job.disk.as_ref().map(|disk| disk.path.clone()));
@@ -164,22 +163,50 @@ impl Sandbox {
             ended,
         })
     }
-
-    fn request(&self, request: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the sandbox's keeper is gone");
-        let requests = self.requests.as_ref().ok_or_else(gone)?;
-        message::send(requests, request, descriptors).map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => gone(),
-            _ => error,
-        })
-    }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.requests = None;
+        ending::close(&self.run);
+    }
+}
+
+impl Run {
+    fn start() -> io::Result<Self> {
+        let (requests, keeper_end) = message::pair()?;
+        // Also right when the file was replaced by a build since this process was started.
+        let mut keeper = Command::new("/proc/self/exe")
+            .arg(KEEPER_ARGUMENT)
+            .stdin(Stdio::from(keeper_end))
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| explain("start the sandbox's keeper", &error))?;
+        match hello(&requests) {
+            Ok(scratch) => Ok(Self { requests, keeper: Mutex::new(keeper), scratch }),
+            Err(error) => {
+                drop(requests);
+                // It ends by itself now that nobody asks anything of it.
+                let _ = keeper.wait();
+                Err(error)
+            }
+        }
+    }
+
+    fn request(&self, request: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        message::send(&self.requests, request, descriptors).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                io::Error::new(io::ErrorKind::BrokenPipe, "the sandbox's keeper is gone")
+            }
+            _ => error,
+        })
+    }
+
+    /// See [`Sandbox::close`].
+    pub(crate) fn close(&self) {
+        // Not by closing it: others may be about to send. It fails when the keeper was killed.
+        let _ = shutdown(&self.requests, Shutdown::Write);
         // The keeper says on standard error what it could not do.
-        let _ = self.keeper.wait();
+        let _ = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).wait();
         // In case that somebody has killed the keeper.
         let _ = scratch::remove(&self.scratch);
     }
@@ -213,7 +240,7 @@ impl Running {
             return Vec::new();
         };
         let below = tree::descendants(warden).into_iter().filter(|&pid| tree::is_living(pid));
-        below.map(|pid| pid.as_raw_nonzero().get().cast_unsigned()).collect()
+        below.map(|pid| pid.as_raw_pid().cast_unsigned()).collect()
     }
 
     /// Takes the end of the pipe to its standard input, for writing; nonblocking.
@@ -226,7 +253,9 @@ impl Running {
         self.stdout.take()
     }
 
-    /// Takes the end of the pipe from its standard error, for reading; nonblocking.
+    /// Takes the end of the pipe, or of the terminal, from its standard error, for reading;
+    /// nonblocking. At a terminal's end, when the last process that had it open is gone, `read(2)`
+    /// fails with EIO: take it for a pipe's 0 bytes.
     pub fn stderr(&mut self) -> Option<OwnedFd> {
         self.stderr.take()
     }
@@ -277,6 +306,7 @@ impl Running {
             // A warden that is gone shows below.
             let _ = message::send(&self.orders, ORDER_END, &[]);
         }
+        ending::stay_if_ending();
         loop {
             if let Some(leftovers) = self.ended {
                 return Ok(leftovers);
@@ -398,20 +428,8 @@ fn resolve(job: &Job) -> io::Result<Job> {
     if let Some(disk) = &mut job.disk {
         disk.path = std::path::absolute(&disk.path)?;
     }
-    let is_name = !job.program.as_os_str().as_bytes().contains(&b'/');
-    job.program = match search(&job).filter(|_| is_name) {
-        Some(found) => found,
-        None if is_name => job.program,
-        None => std::path::absolute(&job.program)?,
-    };
+    job.program = find_program(&job)?;
     Ok(job)
-}
-
-fn search(job: &Job) -> Option<PathBuf> {
-    let environment: BTreeMap<_, _> =
-        job.environment.iter().map(|(name, value)| (name.as_os_str(), value)).collect();
-    let path = environment.get(OsStr::new("PATH"))?;
-    std::env::split_paths(path).map(|folder| folder.join(&job.program)).find(|file| file.is_file())
 }
 
 fn pid_of(number: u32) -> Option<Pid> {

@@ -4,62 +4,40 @@
 use std::io;
 use std::path::Path;
 
-use landlock::{
-    ABI, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreated, RulesetCreatedAttr, Scope, path_beneath_rules,
-};
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 
+use super::landlock::{Place, Ruleset};
 use crate::job::Job;
 
 /// Devices that take anything from anybody and keep nothing.
 const HARMLESS_DEVICES: [&str; 6] =
     ["/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/random", "/dev/urandom"];
 
-/// The interface whose rights to write are used. The next one adds device ioctls, which a program
-/// that writes to its terminal may need.
-const WRITES: ABI = ABI::V4;
-
 /// Restricts this thread and all that it starts: it writes below the job's folders only, and
 /// signals and reaches by abstract sockets only what it started itself. Reading is not restricted.
 ///
-/// The kernel enforces what it knows of this; a kernel without Landlock enforces nothing.
+/// The kernel enforces what it knows of this; a kernel without Landlock enforces nothing. Needs
+/// `no_new_privs`.
 ///
 /// # Errors
 /// Names the path that is not there.
 pub(super) fn restrict_writing(job: &Job) -> io::Result<()> {
-    let mut ruleset = ruleset()?;
     let disk = job.disk.as_ref().map(|disk| disk.path.as_path());
     let writable = job.writable.iter().map(|path| path.as_path());
+    let mut places = Vec::new();
     for path in std::iter::once(job.directory.as_path()).chain(writable).chain(disk) {
-        ruleset = allow(ruleset, path)?;
+        places.push(Place::find(path).map_err(|error| {
+            let text = format!("allow writing to {}: {error}", path.display());
+            io::Error::new(error.kind(), text)
+        })?);
     }
-    ruleset.restrict_self().map_err(io::Error::other)?;
-    Ok(())
-}
-
-fn ruleset() -> io::Result<RulesetCreated> {
-    let devices = path_beneath_rules(HARMLESS_DEVICES, AccessFs::from_write(WRITES));
-    Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_write(WRITES))
-        .and_then(|ruleset| ruleset.scope(Scope::AbstractUnixSocket | Scope::Signal))
-        .and_then(Ruleset::create)
-        .and_then(|ruleset| ruleset.add_rules(devices))
-        .map_err(io::Error::other)
-}
-
-fn allow(ruleset: RulesetCreated, path: &Path) -> io::Result<RulesetCreated> {
-    let metadata = std::fs::metadata(path).map_err(|error| {
-        let text = format!("allow writing to {}: {error}", path.display());
-        io::Error::new(error.kind(), text)
-    })?;
-    let mut access: BitFlags<AccessFs> = AccessFs::from_write(WRITES);
-    if !metadata.is_dir() {
-        access &= AccessFs::from_file(WRITES);
+    // A container may lack some of them.
+    places.extend(HARMLESS_DEVICES.iter().filter_map(|path| Place::find(Path::new(path)).ok()));
+    let Some(ruleset) = Ruleset::new()? else { return Ok(()) };
+    for place in &places {
+        ruleset.allow_writing(place)?;
     }
-    let descriptor = PathFd::new(path).map_err(io::Error::other)?;
-    ruleset.add_rule(PathBeneath::new(descriptor, access)).map_err(io::Error::other)
+    ruleset.restrict_self()
 }
 
 /// What root may do beyond its own files: trace and signal others, mount, load modules, change the

@@ -105,9 +105,9 @@ impl Filter {
     /// The filter for programs below this keeper, or none where the kernel has no such filters.
     pub(super) fn for_keeper() -> Option<Self> {
         is_supported().then(|| {
-            let grader = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
-            let keeper = getpid().as_raw_nonzero().get();
-            let group = getpgid(getppid()).map_or(0, |pid| pid.as_raw_nonzero().get());
+            let grader = getppid().map_or(0, |pid| pid.as_raw_pid());
+            let keeper = getpid().as_raw_pid();
+            let group = getpgid(getppid()).map_or(0, |pid| pid.as_raw_pid());
             // A process may signal all of its user's. Landlock stops that on Linux 6.12 and
             // later; this stops the worst of it on older ones.
             Self::new(&[-1, grader, keeper, -group])

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::mem::{offset_of, size_of};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -16,6 +15,7 @@ use rustix::process::{
 };
 
 use super::filter::Filter;
+use super::signals::{block_signals, signal_descriptor, take_signals};
 use super::{fork, message, probe, tree, warden};
 use crate::scratch;
 
@@ -164,7 +164,7 @@ impl Keeper {
         });
         match started {
             Ok(pid) => {
-                self.wardens.insert(pid.as_raw_nonzero().get());
+                self.wardens.insert(pid.as_raw_pid());
             }
             Err(error) => warden::report_failure(&orders, "fork", &error),
         }
@@ -179,7 +179,7 @@ impl Keeper {
         });
         // Without an answer the caller says that nothing could be found out.
         if let Ok(pid) = started {
-            self.wardens.insert(pid.as_raw_nonzero().get());
+            self.wardens.insert(pid.as_raw_pid());
         }
     }
 
@@ -188,7 +188,7 @@ impl Keeper {
     fn reap(&mut self) -> io::Result<()> {
         let mut orphans = false;
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            let was_warden = self.wardens.remove(&pid.as_raw_nonzero().get());
+            let was_warden = self.wardens.remove(&pid.as_raw_pid());
             orphans |= !was_warden || !status.exited();
         }
         if orphans { tree::end_all(&self.wardens) } else { Ok(()) }
@@ -205,54 +205,6 @@ impl Keeper {
         }
         tree::end_all(&BTreeSet::new())
     }
-}
-
-/// Blocks signals, so that [`signal_descriptor`] gets them.
-pub(super) fn block_signals(signals: &[i32]) -> io::Result<()> {
-    let set = signal_set(signals);
-    // SAFETY: the set is live; the old one is not asked for.
-    let result =
-        unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// A descriptor that is readable when one of these signals, all of them blocked, has come.
-pub(super) fn signal_descriptor(signals: &[i32]) -> io::Result<OwnedFd> {
-    let set = signal_set(signals);
-    // SAFETY: the set is live; -1 asks for a new descriptor.
-    let raw = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
-    if raw < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is new and belongs to nobody else.
-    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
-}
-
-/// Takes what has come at a descriptor for signals: their numbers.
-pub(super) fn take_signals(descriptor: &OwnedFd) -> Vec<i32> {
-    let mut taken = Vec::new();
-    let mut buffer = [0; size_of::<libc::signalfd_siginfo>()];
-    let number = offset_of!(libc::signalfd_siginfo, ssi_signo);
-    while let Ok(length) = rustix::io::read(descriptor, &mut buffer)
-        && length == buffer.len()
-    {
-        if let Some(bytes) = buffer[number..].first_chunk() {
-            taken.push(u32::from_ne_bytes(*bytes).cast_signed());
-        }
-    }
-    taken
-}
-
-fn signal_set(signals: &[i32]) -> libc::sigset_t {
-    // SAFETY: an all-zero set is a valid place for `sigemptyset` to write to.
-    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is live.
-    unsafe { libc::sigemptyset(&raw mut set) };
-    for &signal in signals {
-        // SAFETY: the set is live and initialised.
-        unsafe { libc::sigaddset(&raw mut set, signal) };
-    }
-    set
 }
 
 /// Closes, in a child that never returns to their owner, descriptors that are the keeper's alone.

@@ -49,6 +49,7 @@ fn in_child(
 }
 
 fn landlock(scratch: &Path, folder: &Path) -> Result<(), String> {
+    give_up_new_privileges()?;
     // It may write in the folder, and not beside it.
     confine::restrict_writing(&Job::new("", folder)).map_err(|error| error.to_string())?;
     let forbidden = scratch.join("forbidden");
@@ -64,9 +65,8 @@ fn seccomp(context: &Context) -> Result<(), String> {
     let Some(filter) = &context.filter else {
         return Err("the kernel has no filters of system calls".to_owned());
     };
-    let failed = |error: io::Error| error.to_string();
-    rustix::thread::set_no_new_privs(true).map_err(|error| failed(error.into()))?;
-    filter.enforce().map_err(failed)?;
+    give_up_new_privileges()?;
+    filter.enforce().map_err(|error| error.to_string())?;
     // SAFETY: the request changes nothing but this process, which is about to end.
     let traced = unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
     let error = io::Error::last_os_error();
@@ -74,6 +74,10 @@ fn seccomp(context: &Context) -> Result<(), String> {
         (-1, Some(libc::EPERM)) => Ok(()),
         _ => Err("the filter is in force and filters nothing".to_owned()),
     }
+}
+
+fn give_up_new_privileges() -> Result<(), String> {
+    rustix::thread::set_no_new_privs(true).map_err(|error| error.to_string())
 }
 
 fn network(folder: &Path) -> Result<(), String> {

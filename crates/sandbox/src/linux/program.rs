@@ -12,6 +12,7 @@ use rustix::process::{
 };
 
 use super::keeper::Context;
+use super::signals::unblock_signals;
 use super::wire::{Fault, FaultKind, Report};
 use super::{confine, message, namespace};
 use crate::job::{Job, Limits};
@@ -49,7 +50,7 @@ fn prepare(
     let step = |step: &'static str| move |error: io::Error| fault(FaultKind::Other, step, &error);
     setsid().map_err(|error| step("make a session")(error.into()))?;
     // Signals sent from now on do what they do in any new program.
-    reset_signals();
+    reset_signals().map_err(step("reset its signals"))?;
     die_with(warden).map_err(step("tie the program to its warden"))?;
     place_descriptors(stdio, job.extra_descriptors).map_err(step("open its descriptors"))?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
@@ -76,7 +77,7 @@ fn prepare(
 }
 
 /// All signals unblocked and with their default action; ignored ones would stay so across exec.
-fn reset_signals() {
+fn reset_signals() -> io::Result<()> {
     // The kernel's own structure, on both architectures: all zeros is the default action. The C
     // library's function does not touch the two signals that it keeps for itself, and a parent may
     // have left those ignored.
@@ -93,13 +94,7 @@ fn reset_signals() {
             )
         };
     }
-    // SAFETY: an all-zero set is a valid place for `sigemptyset` to write to.
-    let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the pointers are to a live set, or null where the old one is not asked for.
-    unsafe {
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-    }
+    unblock_signals()
 }
 
 fn die_with(warden: Pid) -> io::Result<()> {

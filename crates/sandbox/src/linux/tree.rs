@@ -10,6 +10,8 @@ use rustix::process::{
     Pid, Signal, WaitOptions, getpid, kill_process, setpriority_process, wait, waitpid,
 };
 
+use super::signals::signal_set;
+
 /// How often the tree is searched for processes that are not yet stopped before all are killed; a
 /// round that finds none is the last one.
 const FREEZE_ROUNDS_MAX: usize = 20;
@@ -24,11 +26,11 @@ const END_DEADLINE: Duration = Duration::from_secs(50);
 /// A tree that changes meanwhile may be seen in part (`proc_pid_task_children(5)`).
 pub(super) fn descendants(root: Pid) -> Vec<Pid> {
     let mut found = children(root);
-    let mut known: BTreeSet<i32> = found.iter().map(|pid| pid.as_raw_nonzero().get()).collect();
+    let mut known: BTreeSet<i32> = found.iter().map(|pid| pid.as_raw_pid()).collect();
     let mut next = 0;
     while let Some(&parent) = found.get(next) {
         next += 1;
-        let new = |child: &Pid| known.insert(child.as_raw_nonzero().get());
+        let new = |child: &Pid| known.insert(child.as_raw_pid());
         found.extend(children(parent).into_iter().filter(new));
     }
     found
@@ -51,7 +53,7 @@ pub(super) fn freeze(spared: &BTreeSet<i32>) -> Vec<Pid> {
         let known = stopped.len();
         let mut found = unspared_children(spared);
         while let Some(pid) = found.pop() {
-            if stopped.insert(pid.as_raw_nonzero().get()) {
+            if stopped.insert(pid.as_raw_pid()) {
                 // One that has ended meanwhile needs no stopping.
                 let _ = kill_process(pid, Signal::STOP);
             }
@@ -112,7 +114,7 @@ pub(super) fn reap(spared: &BTreeSet<i32>) -> io::Result<()> {
 pub(super) fn tasks_of_user(user: u32) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let tasks = |pid: Pid| {
-        let tasks = fs::metadata(format!("/proc/{}/task", pid.as_raw_nonzero())).ok()?;
+        let tasks = fs::metadata(format!("/proc/{}/task", pid.as_raw_pid())).ok()?;
         // A folder has a link for itself, one from above and one from each folder in it.
         (tasks.uid() == user).then(|| tasks.nlink().saturating_sub(2))
     };
@@ -121,7 +123,7 @@ pub(super) fn tasks_of_user(user: u32) -> u64 {
 
 fn unspared_children(spared: &BTreeSet<i32>) -> Vec<Pid> {
     let mut own = children(getpid());
-    own.retain(|child| !spared.contains(&child.as_raw_nonzero().get()));
+    own.retain(|child| !spared.contains(&child.as_raw_pid()));
     own
 }
 
@@ -133,21 +135,16 @@ fn no_child_but(spared: &BTreeSet<i32>) -> bool {
 }
 
 fn wait_for_a_child() {
-    // SAFETY: an all-zero set is a valid place for `sigemptyset` to write to.
-    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    let set = signal_set(&[libc::SIGCHLD]);
     let timeout =
         libc::timespec { tv_sec: 0, tv_nsec: i64::from(REAP_WAIT.subsec_nanos()) as libc::c_long };
     // SAFETY: all pointers are to live values of the right types; SIGCHLD is blocked in every
     // process that ends trees, so that it stays pending until it is taken here.
-    unsafe {
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, libc::SIGCHLD);
-        libc::sigtimedwait(&raw const set, std::ptr::null_mut(), &raw const timeout);
-    }
+    unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), &raw const timeout) };
 }
 
 fn children(pid: Pid) -> Vec<Pid> {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())) else {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", pid.as_raw_pid())) else {
         return Vec::new();
     };
     let mut found = Vec::new();
@@ -167,14 +164,13 @@ fn children(pid: Pid) -> Vec<Pid> {
 }
 
 fn has_children_files() -> bool {
-    let own = getpid().as_raw_nonzero();
+    let own = getpid().as_raw_pid();
     Path::new(&format!("/proc/{own}/task/{own}/children")).exists()
 }
 
 fn children_by_search(parent: Pid) -> Vec<Pid> {
-    let is_child = |pid: &Pid| {
-        stat_fields(*pid).is_some_and(|fields| fields.parent == parent.as_raw_nonzero().get())
-    };
+    let is_child =
+        |pid: &Pid| stat_fields(*pid).is_some_and(|fields| fields.parent == parent.as_raw_pid());
     every_process().into_iter().filter(is_child).collect()
 }
 
@@ -194,7 +190,7 @@ struct StatFields {
 /// The fields that follow the name, which may itself hold spaces and parentheses; see
 /// `proc_pid_stat(5)`.
 fn stat_fields(pid: Pid) -> Option<StatFields> {
-    let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
     let name_end = stat.iter().rposition(|&byte| byte == b')')?;
     let mut fields = std::str::from_utf8(&stat[name_end + 1..]).ok()?.split_ascii_whitespace();
     Some(StatFields {

@@ -14,8 +14,9 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, getpid, kill_process_group, pidfd_open, set_child_subreaper,
 };
 
-use super::keeper::{Context, block_signals, signal_descriptor, take_signals};
+use super::keeper::Context;
 use super::program::{become_program, first_beyond, lift};
+use super::signals::{block_signals, signal_descriptor, take_signals};
 use super::wire::{self, Fault, FaultKind, Report};
 use super::{fork, message, tree};
 use crate::job::{Exit, Job};
@@ -91,7 +92,7 @@ fn start(
     let warden = Warden { orders, signals, program, exit: None };
     if report.is_empty() {
         let pidfd = pidfd_open(program, PidfdFlags::empty())?;
-        let number = |pid: Pid| pid.as_raw_nonzero().get().cast_unsigned();
+        let number = |pid: Pid| pid.as_raw_pid().cast_unsigned();
         let started = Report::Started { program: number(program), warden: number(getpid()) };
         tell(warden.orders.as_fd(), &started, &[pidfd.as_fd()]);
         return Ok(Some(warden));
@@ -152,7 +153,7 @@ impl Warden {
         {
             self.note_exit(exit);
         }
-        let spared = BTreeSet::from([self.program.as_raw_nonzero().get()]);
+        let spared = BTreeSet::from([self.program.as_raw_pid()]);
         // Whatever goes wrong here shows when the tree is ended.
         let _ = tree::reap(&spared);
     }
@@ -185,7 +186,7 @@ impl Warden {
 fn program_exit(program: Pid, options: i32) -> io::Result<Option<Exit>> {
     // SAFETY: all zeros is a valid value of both.
     let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { mem::zeroed() };
-    let pid = program.as_raw_nonzero().get();
+    let pid = program.as_raw_pid();
     // SAFETY: both pointers are live. The system call, unlike the C library's function, also tells
     // what the process used.
     let result = unsafe {

@@ -126,6 +126,7 @@ pub(super) fn encode_job(job: &Job) -> Vec<u8> {
     writer.option(limits.file_size_bytes);
     writer.option(limits.open_files);
     writer.option(limits.processes);
+    writer.number(job.stderr_terminal.into());
     writer.number(job.extra_descriptors as u64);
     writer.number(u64::from(job.network == Network::Lonely));
     writer.number(u64::from(job.disk.is_some()));
@@ -152,6 +153,7 @@ pub(super) fn decode_job(bytes: &[u8]) -> Option<Job> {
         open_files: reader.option()?,
         processes: reader.option()?,
     };
+    let stderr_terminal = reader.number()? != 0;
     let extra_descriptors = usize::try_from(reader.number()?).ok()?;
     let network = if reader.number()? == 0 { Network::Host } else { Network::Lonely };
     let disk = match reader.number()? {
@@ -165,6 +167,7 @@ pub(super) fn decode_job(bytes: &[u8]) -> Option<Job> {
         writable,
         environment,
         limits,
+        stderr_terminal,
         extra_descriptors,
         network,
         disk,

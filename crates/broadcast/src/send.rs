@@ -1,0 +1,43 @@
+//! What `send` promises.
+
+use std::net::SocketAddr;
+
+use grader::{Check, Verdict};
+
+/// An address for documentation (RFC 5737), which is nobody's. A network that has only a loopback has no way to it.
+const NOWHERE: &str = "192.0.2.1:9";
+
+/// Each message is one datagram, as it is, in order.
+pub fn messages(check: &mut Check) -> Verdict {
+    let host = check.own_loopback();
+    let mut peer = check.datagram_peer(&host)?;
+    let messages = ["hello", "two words", "", "世界"];
+    let address = peer.address().to_string();
+    let sender = check.start(["send", &address].into_iter().chain(messages))?;
+    for message in messages {
+        peer.expect(&sender, message.as_bytes())?;
+    }
+    sender.finish_with(0)?.expect_stdout(b"")?;
+    peer.expect_nothing_more(&sender)
+}
+
+/// A broadcast address takes messages, although the kernel refuses it to a socket that has not asked.
+pub fn broadcast(check: &mut Check) -> Verdict {
+    let mut peer = check.shared_port()?;
+    let everybody = SocketAddr::from(([127, 255, 255, 255], peer.address().port()));
+    let text = check.random_text(12);
+    let sender = check.start(["send", &everybody.to_string(), &text, "again"])?;
+    peer.expect(&sender, text.as_bytes())?;
+    peer.expect(&sender, b"again")?;
+    sender.finish_with(0)?;
+    Ok(())
+}
+
+/// Where no route leads, the kernel refuses to send, and the program says so. It runs in a network that has only a
+/// loopback.
+pub fn no_route(check: &mut Check) -> Verdict {
+    let arguments = ["send", NOWHERE, "is anybody there?"];
+    let sender = check.start_without_network(arguments)?;
+    sender.finish_with(1)?.expect_stdout(b"")?.expect_some_error()?;
+    Ok(())
+}

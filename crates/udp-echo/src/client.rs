@@ -1,0 +1,138 @@
+//! What the client promises.
+
+use std::time::Duration;
+
+use grader::udp::{Datagram, DatagramPeer};
+use grader::wording::steps;
+use grader::{Check, Failure, Program, Symptom, Verdict};
+
+/// Two sends of one message are 500 ms apart; a clock that ticks coarsely may take a little off.
+const LEAST_GAP: Duration = Duration::from_millis(450);
+/// How soon something else than the echo comes again while the client waits.
+const DISTURBANCE: Duration = Duration::from_millis(60);
+/// How often it comes: for some seconds, in which a client that keeps its clock has tried again long ago.
+const DISTURBANCES: u32 = 60;
+
+/// Starts a client that sends `messages` to a server of the grader's.
+fn start(check: &mut Check, messages: &[&str]) -> Verdict<(Program, DatagramPeer)> {
+    let host = check.own_loopback();
+    let peer = check.datagram_peer(&host)?;
+    let address = peer.address().to_string();
+    let arguments = ["client", &address].into_iter().chain(messages.iter().copied());
+    let client = check.start(arguments)?;
+    Ok((client, peer))
+}
+
+/// Sends a datagram back to where it came from.
+fn answer(client: &Program, peer: &mut DatagramPeer, datagram: &Datagram) -> Verdict {
+    peer.send_to(client, datagram.from, &datagram.bytes)
+}
+
+/// Each message is one datagram, whatever is in it, and each reply is printed with a newline.
+pub fn messages(check: &mut Check) -> Verdict {
+    let messages = ["hello", "two words", "", "世界"];
+    let (client, mut peer) = start(check, &messages)?;
+    for message in messages {
+        let datagram = peer.expect(&client, message.as_bytes())?;
+        answer(&client, &mut peer, &datagram)?;
+    }
+    client.finish_with(0)?.expect_stdout("hello\ntwo words\n\n世界\n".as_bytes())?;
+    peer.expect_nothing_more(&client)
+}
+
+/// No reply to the first try: the client waits 500 ms and tries again.
+pub fn retry(check: &mut Check) -> Verdict {
+    let (client, mut peer) = start(check, &["hello"])?;
+    let first = peer.expect(&client, b"hello")?;
+    let second = peer.expect(&client, b"hello")?;
+    first.expect_gap(&second, LEAST_GAP)?;
+    answer(&client, &mut peer, &second)?;
+    client.finish_with(0)?.expect_stdout(b"hello\n")?;
+    peer.expect_nothing_more(&client)
+}
+
+/// A server that never answers: three tries, then the client says so. Here somebody has the port and is silent, so no
+/// closed port gives the answer away.
+pub fn gives_up(check: &mut Check) -> Verdict {
+    let (client, mut peer) = start(check, &["hello"])?;
+    let first = peer.expect(&client, b"hello")?;
+    peer.expect(&client, b"hello")?;
+    peer.expect(&client, b"hello")?;
+    let finished = client.finish_with(1)?;
+    first.expect_age(Duration::from_millis(1400), Duration::from_secs(4))?;
+    let complaint = format!("no reply from {} after 3 tries", peer.address());
+    finished.expect_error_containing(&complaint)?.expect_stdout(b"")?;
+    peer.expect_nothing_more(&client)
+}
+
+/// The second of three messages gets no reply: the first one's stays printed, and the third is not sent.
+pub fn earlier_replies(check: &mut Check) -> Verdict {
+    let (client, mut peer) = start(check, &["one", "two", "three"])?;
+    let datagram = peer.expect(&client, b"one")?;
+    answer(&client, &mut peer, &datagram)?;
+    for _ in 0..3 {
+        peer.expect(&client, b"two")?;
+    }
+    client.finish_with(1)?.expect_some_error()?.expect_stdout(b"one\n")?;
+    peer.expect_nothing_more(&client)
+}
+
+/// A stranger sends the very bytes that the client waits for, and they are no answer: what the client does next shows
+/// whether it took them for one.
+pub fn stranger(check: &mut Check) -> Verdict {
+    let (client, mut peer) = start(check, &["hello", "again"])?;
+    let host = check.own_loopback();
+    let mut stranger = check.datagram_peer(&host)?;
+    let first = peer.expect(&client, b"hello")?;
+    stranger.send_to(&client, first.from, b"something else")?;
+    stranger.send_to(&client, first.from, b"hello")?;
+    let second = peer.expect(&client, b"hello")?;
+    answer(&client, &mut peer, &second)?;
+    let third = peer.expect(&client, b"again")?;
+    answer(&client, &mut peer, &third)?;
+    client.finish_with(0)?.expect_stdout(b"hello\nagain\n")?;
+    Ok(())
+}
+
+/// The reply to the first message comes twice, so the second one is there already when the next message goes out.
+pub fn late_duplicate(check: &mut Check) -> Verdict {
+    let messages = ["first", "second", "third"];
+    let (client, mut peer) = start(check, &messages)?;
+    for message in messages {
+        let datagram = peer.expect(&client, message.as_bytes())?;
+        answer(&client, &mut peer, &datagram)?;
+        answer(&client, &mut peer, &datagram)?;
+    }
+    client.finish_with(0)?.expect_stdout(b"first\nsecond\nthird\n")?;
+    Ok(())
+}
+
+/// What is not the echo comes all the time: it neither ends the 500 ms nor lets them begin anew. Longer and shorter
+/// datagrams that begin as the message does are among it.
+pub fn clock(check: &mut Check) -> Verdict {
+    let (client, mut peer) = start(check, &["hello"])?;
+    let first = peer.expect(&client, b"hello")?;
+    let others: [&[u8]; 5] = [b"hello, world", b"hell", b"", b"other", b"hello\n"];
+    let expected = steps::tries_again(&client.name(), b"hello");
+    for number in 0..DISTURBANCES {
+        peer.send_to(&client, first.from, others[number as usize % others.len()])?;
+        if let Some(again) = peer.receive_within(&client, &expected, DISTURBANCE)? {
+            first.expect_gap(&again, LEAST_GAP)?;
+            answer(&client, &mut peer, &again)?;
+            client.finish_with(0)?.expect_stdout(b"hello\n")?;
+            return Ok(());
+        }
+    }
+    let got = steps::too_late(DISTURBANCE * DISTURBANCES, "");
+    Err(Failure::new(Symptom::TooLate, expected, got).into())
+}
+
+/// A message is one datagram also if it is long, and the client has room for its echo.
+pub fn large_message(check: &mut Check) -> Verdict {
+    let text = check.random_text(60_000);
+    let (client, mut peer) = start(check, &[&text])?;
+    let datagram = peer.expect(&client, text.as_bytes())?;
+    answer(&client, &mut peer, &datagram)?;
+    client.finish_with(0)?.expect_stdout(format!("{text}\n").as_bytes())?;
+    Ok(())
+}

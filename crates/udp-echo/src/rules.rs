@@ -1,0 +1,70 @@
+//! The rules that hold for every program of the course.
+
+use grader::{Check, Verdict};
+
+use crate::server::{converse, start};
+
+/// The server says where it listens, in one line, and nothing else on standard output.
+pub fn ready_line(check: &mut Check) -> Verdict {
+    let server = start(check)?;
+    converse(check, &server)?;
+    converse(check, &server)?;
+    server.expect_ready_line()
+}
+
+/// HOST may be a name, and a client tries each address that the name has. Here nobody answers at `localhost`'s IPv6
+/// address, which most systems try first.
+pub fn host_names(check: &mut Check) -> Verdict {
+    let server = check.start_datagram_server(["server", "localhost:0"])?;
+    let host = if server.address().is_ipv6() { "::1" } else { "127.0.0.1" };
+    let mut visitor = check.datagram_peer(host)?;
+    visitor.send_to(&server, server.address(), b"hello")?;
+    visitor.expect(&server, b"hello")?;
+
+    let mut peer = check.datagram_peer("127.0.0.1")?;
+    let address = format!("localhost:{}", peer.address().port());
+    let client = check.start(["client", &address, "hello"])?;
+    let datagram = peer.expect(&client, b"hello")?;
+    peer.send_to(&client, datagram.from, b"hello")?;
+    client.finish_with(0)?.expect_stdout(b"hello\n")?;
+    Ok(())
+}
+
+/// A wrong command line ends with status 2 and a line on standard error; an address that cannot be read, with 1 or 2.
+pub fn usage(check: &mut Check) -> Verdict {
+    let wrong: [&[&str]; 6] = [
+        &[],
+        &["serve-me"],
+        &["server"],
+        &["server", "127.0.0.1:0", "more"],
+        &["client"],
+        &["client", "127.0.0.1:9"],
+    ];
+    for arguments in wrong {
+        check.start(arguments)?.finish_with(2)?.expect_stdout(b"")?.expect_some_error()?;
+    }
+    let unreadable: [&[&str]; 3] = [
+        &["server", "127.0.0.1"],
+        &["server", "127.0.0.1:70000"],
+        &["client", "127.0.0.1:port", "hi"],
+    ];
+    for arguments in unreadable {
+        let finished = check.start(arguments)?.finish()?;
+        finished.expect_status(&[1, 2])?.expect_stdout(b"")?.expect_some_error()?;
+    }
+    Ok(())
+}
+
+/// A failure is one line on standard error that names what was attempted and on what.
+pub fn error_line(check: &mut Check) -> Verdict {
+    let host = check.own_loopback();
+    let mut silent = check.datagram_peer(&host)?;
+    let port = silent.address().port().to_string();
+    let client = check.start(["client", &silent.address().to_string(), "hello"])?;
+    silent.expect(&client, b"hello")?;
+    client.finish()?.expect_error_line(&port)?;
+
+    let server = check.start(["server", &silent.address().to_string()])?;
+    server.finish()?.expect_last_error_line(&port)?;
+    Ok(())
+}
