@@ -17,6 +17,8 @@ use crate::runner::{Plan, run};
 
 /// The seed of these gradings: a test should do the same each time.
 const SEED: u64 = 1;
+/// How long one wait of a check may take.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Grades every program in `folder/tests/styles` with all checks of `module`, and prints a line for each.
 ///
@@ -34,35 +36,68 @@ pub fn prove(module: &Module, folder: &Path) -> ExitCode {
     }
 }
 
+/// Grades `program` with all checks of `module`, whose crate is at `folder`, and prints what it fails.
+pub fn prove_program(module: &Module, folder: &Path, program: &Path) -> ExitCode {
+    let proved = Bench::open(module, folder).map(|bench| bench.accepts(program, module.name));
+    match proved {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn prove_all(module: &Module, folder: &Path) -> Result<(u32, u32)> {
-    let manifest = Manifest::load(&folder.join("module.toml"))?;
-    let sandbox = Sandbox::start()?;
+    let bench = Bench::open(module, folder)?;
     let (mut passed, mut failed) = (0, 0);
     for source in sources(&folder.join("tests/styles"))? {
         let name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Some(program) = executable(&source, sandbox.scratch())? else {
+        let Some(program) = executable(&source, bench.sandbox.scratch())? else {
             println!("{name}: not run, its interpreter is not installed");
             continue;
         };
-        let target = Target { program, shown_as: name.clone() };
-        let plan = Plan {
-            module,
-            manifest: &manifest,
-            target,
-            only: None,
-            seed: SEED,
-            deadline: Duration::from_secs(20),
-        };
-        let rejected = rejections(&run(&plan, &sandbox));
-        if rejected.is_empty() {
+        if bench.accepts(&program, &name) {
             passed += 1;
-            println!("{name}: every check passes");
         } else {
             failed += 1;
-            println!("{name}: a correct program is rejected\n{}", rejected.join("\n"));
         }
     }
     Ok((passed, failed))
+}
+
+/// A module ready to judge programs.
+struct Bench<'a> {
+    module: &'a Module,
+    manifest: Manifest,
+    sandbox: Sandbox,
+}
+
+impl<'a> Bench<'a> {
+    fn open(module: &'a Module, folder: &Path) -> Result<Self> {
+        let manifest = Manifest::load(&folder.join("module.toml"))?;
+        Ok(Self { module, manifest, sandbox: Sandbox::start()? })
+    }
+
+    /// Whether every check passes; prints a line, and what failed.
+    fn accepts(&self, program: &Path, name: &str) -> bool {
+        let plan = Plan {
+            module: self.module,
+            manifest: &self.manifest,
+            target: Target { program: program.to_path_buf(), shown_as: name.to_owned() },
+            only: None,
+            seed: SEED,
+            deadline: DEADLINE,
+        };
+        let rejected = rejections(&run(&plan, &self.sandbox));
+        if rejected.is_empty() {
+            println!("{name}: every check passes");
+        } else {
+            println!("{name}: a correct program is rejected\n{}", rejected.join("\n"));
+        }
+        rejected.is_empty()
+    }
 }
 
 fn rejections(report: &ModuleReport) -> Vec<String> {
