@@ -10,12 +10,17 @@ mod judgement;
 mod leftovers;
 mod wrong;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use clap::Args;
+use grader::manifest::Manifest;
 use grader::module::{Module, Target};
 use grader::report::{ModuleReport, Status};
 use sandbox::Sandbox;
@@ -32,8 +37,8 @@ use wrong::{Compiler, Wrong};
 const DEADLINE_MS: u64 = 10_000;
 /// How long a check waits for a known-wrong program unless told otherwise, in milliseconds: many of
 /// them never answer.
-const WRONG_DEADLINE_MS: u64 = 3_000;
-/// How many programs are compiled at the same time unless told otherwise.
+const WRONG_DEADLINE_MS: u64 = 5_000;
+/// How many known-wrong programs are compiled and graded at the same time unless told otherwise.
 const JOBS: usize = 2;
 
 /// Prove the graders: the starter passes nothing, the reference everything, each known-wrong
@@ -46,7 +51,7 @@ pub struct Arguments {
     /// Take only the known-wrong programs of this name; what they cover together is then not asked.
     #[arg(long = "wrong", value_name = "NAME")]
     only_wrong: Vec<String>,
-    /// How many known-wrong programs are compiled at the same time.
+    /// How many known-wrong programs are compiled and graded at the same time.
     #[arg(long, value_name = "N", default_value_t = JOBS)]
     jobs: usize,
     /// The seed of all random input.
@@ -232,16 +237,8 @@ impl<'a> Proof<'a> {
             programs.retain(|program| wanted.contains(&program.name));
         }
         let compiler = Compiler::new(self.workspace, name, libraries)?;
-        let compiled = {
-            let _progress =
-                Progress::begin(format!("compiling {} known-wrong programs", programs.len()));
-            compiler.compile_all(&programs, self.arguments.jobs)
-        };
-        let told = format!("{} programs", programs.len());
-        self.tell("known-wrong programs compile", &problems, began, &told);
-        for (wrong, program) in programs.iter().zip(compiled) {
-            self.wrong_program(sandbox, wrong, program, coverage);
-        }
+        self.tell("known-wrong programs", &problems, began, &format!("{}", programs.len()));
+        self.prove_wrong(sandbox, &compiler, &programs, coverage);
         if wanted.is_empty() {
             self.tell(
                 "every check and every hint is reached",
@@ -253,25 +250,54 @@ impl<'a> Proof<'a> {
         Ok(())
     }
 
-    fn wrong_program(
+    /// Compiles and grades the programs, some at a time, and tells of each in their order.
+    fn prove_wrong(
         &mut self,
         sandbox: &Sandbox,
-        wrong: &Wrong,
-        program: anyhow::Result<PathBuf>,
+        compiler: &Compiler,
+        programs: &[Wrong],
         coverage: &mut Coverage,
     ) {
-        let began = Instant::now();
-        let mut told = String::new();
-        let problems = match program {
-            Err(error) => vec![format!("the known-wrong program {}: {error:#}", wrong.name)],
-            Ok(program) => {
-                let shown = format!("wrong/{}", wrong.name);
-                let report = self.grade(sandbox, program, shown, self.arguments.wrong_deadline_ms);
-                told = judgement::failed_ids(&report).join(", ");
-                judgement::wrong(&wrong.meaning, &report, &self.choice.manifest, coverage)
-            }
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = mpsc::channel();
+        let grade = |wrong: &Wrong| {
+            let began = Instant::now();
+            let report = compiler.compile(wrong).map(|program| {
+                let target = Target { program, shown_as: format!("wrong/{}", wrong.name) };
+                let deadline = Duration::from_millis(self.arguments.wrong_deadline_ms);
+                grade::judge(&self.choice, target, sandbox, self.seed, deadline)
+            });
+            Graded { report, took: began.elapsed() }
         };
-        self.tell(&wrong.name, &problems, began, &told);
+        let mut waiting: BTreeMap<usize, Graded> = BTreeMap::new();
+        let mut judged = Vec::new();
+        thread::scope(|scope| {
+            for _ in 0..self.arguments.jobs.max(1) {
+                let sender = sender.clone();
+                let (next, grade) = (&next, &grade);
+                scope.spawn(move || {
+                    while let Some(wrong) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let index = programs.iter().position(|other| other.name == wrong.name);
+                        if sender.send((index.unwrap_or_default(), grade(wrong))).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            for (index, graded) in receiver {
+                waiting.insert(index, graded);
+                while let Some(graded) = waiting.remove(&judged.len()) {
+                    let wrong = &programs[judged.len()];
+                    judged.push(judge_wrong(wrong, &graded, &self.choice.manifest, coverage));
+                    if let Some((problems, told)) = judged.last() {
+                        tell(&wrong.name, problems, graded.took, told);
+                    }
+                }
+            }
+        });
+        self.problems += judged.iter().map(|(problems, _)| problems.len()).sum::<usize>();
+        self.programs.extend(programs.iter().map(|wrong| compiler.program(wrong)));
     }
 
     fn grade(
@@ -289,14 +315,42 @@ impl<'a> Proof<'a> {
 
     /// Prints a line for a step, and its problems below.
     fn tell(&mut self, step: &str, problems: &[String], began: Instant, detail: &str) {
-        let seconds = began.elapsed().as_secs_f64();
-        let (style, word) = if problems.is_empty() { (GOOD, "ok") } else { (BAD, "FAILED") };
-        anstream::println!("  {style}{word:6}{style:#}  {step:38} {seconds:6.1} s  {detail}");
-        for problem in problems {
-            for line in problem.lines() {
-                anstream::println!("          {line}");
-            }
-        }
+        tell(step, problems, began.elapsed(), detail);
         self.problems += problems.len();
+    }
+}
+
+/// A known-wrong program's report, or why it does not compile.
+struct Graded {
+    report: anyhow::Result<ModuleReport>,
+    took: Duration,
+}
+
+/// What is wrong with a known-wrong program's failing, and which checks it failed.
+fn judge_wrong(
+    wrong: &Wrong,
+    graded: &Graded,
+    manifest: &Manifest,
+    coverage: &mut Coverage,
+) -> (Vec<String>, String) {
+    match &graded.report {
+        Err(error) => {
+            (vec![format!("the known-wrong program {}: {error:#}", wrong.name)], String::new())
+        }
+        Ok(report) => (
+            judgement::wrong(&wrong.meaning, report, manifest, coverage),
+            judgement::failed_ids(report).join(", "),
+        ),
+    }
+}
+
+fn tell(step: &str, problems: &[String], took: Duration, detail: &str) {
+    let seconds = took.as_secs_f64();
+    let (style, word) = if problems.is_empty() { (GOOD, "ok") } else { (BAD, "FAILED") };
+    anstream::println!("  {style}{word:6}{style:#}  {step:38} {seconds:6.1} s  {detail}");
+    for problem in problems {
+        for line in problem.lines() {
+            anstream::println!("          {line}");
+        }
     }
 }

@@ -203,11 +203,7 @@ impl Context {
     /// # Errors
     ///
     /// A failure with the goal's words: the program ended, stalls, floods or is too late; or what `attempt` says.
-    pub fn wait<T>(
-        &self,
-        goal: &Goal,
-        attempt: impl FnMut() -> Verdict<Option<T>>,
-    ) -> Verdict<T> {
+    pub fn wait<T>(&self, goal: &Goal, attempt: impl FnMut() -> Verdict<Option<T>>) -> Verdict<T> {
         self.go_on();
         let waited = self.try_wait(goal, attempt);
         self.failing.set(matches!(waited, Err(Stop::Failed(_))));
@@ -294,6 +290,13 @@ impl Context {
         let mut programs = self.programs.borrow_mut();
         programs[who].stdout.limit = pattern.total_bytes() + OUTPUT_LIMIT_BYTES;
         programs[who].stdout.compare = Some((pattern, 0));
+    }
+
+    /// Lets `limit` bytes come on a program's standard output, if that is more than it may already print.
+    pub fn allow_stdout(&self, who: usize, limit: u64) {
+        let mut programs = self.programs.borrow_mut();
+        let stdout = &mut programs[who].stdout;
+        stdout.limit = stdout.limit.max(limit);
     }
 
     /// Writes `pattern` to a program's standard input while the check does other things, then closes it.

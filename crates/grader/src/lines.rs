@@ -71,6 +71,7 @@ impl Program {
 }
 
 fn complete_lines(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+    let lines =
+        bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
     lines.filter(|line| !line.starts_with(READY)).map(<[u8]>::to_vec).collect()
 }

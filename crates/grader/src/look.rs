@@ -29,7 +29,8 @@ pub use {
     diag::{SockDiag, tcp_receive_queue_of_peer},
     object::duplicate_descriptor,
     process::{
-        anonymous_bytes, cpu_time, processor_waits, descriptors, peak_memory_bytes, resident_bytes, threads, zombies,
+        anonymous_bytes, cpu_time, descriptors, peak_address_space_bytes, peak_memory_bytes,
+        processor_waits, resident_bytes, threads, zombies,
     },
     threads::look,
     verdict::stalled,

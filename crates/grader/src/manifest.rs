@@ -254,7 +254,8 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_told() {
-        let told = Manifest::load(Path::new("no/such/module.toml")).expect_err("there is no such file");
+        let told =
+            Manifest::load(Path::new("no/such/module.toml")).expect_err("there is no such file");
         assert_eq!(told.place, None);
         assert!(told.to_string().starts_with("no/such/module.toml: cannot read"), "{told}");
     }

@@ -315,6 +315,15 @@ impl Program {
         unsupported(look::peak_memory_bytes(self.pid()))
     }
 
+    /// The most address space that it ever had, in bytes: what it reserved, used or not.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where the kernel does not tell.
+    pub fn peak_address_space_bytes(&self) -> Verdict<u64> {
+        unsupported(look::peak_address_space_bytes(self.pid()))
+    }
+
     /// The program's own socket, as a second descriptor for it (pidfd_getfd(2)): what the kernel knows of it can be asked.
     ///
     /// # Errors

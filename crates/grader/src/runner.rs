@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ use crate::wording::steps;
 
 /// How many checks run at the same time. They mostly wait for programs, so this is more than the processors.
 const AT_ONCE: usize = 12;
+/// Counts the folders of checks, so that none is used twice.
+static FOLDERS: AtomicU64 = AtomicU64::new(0);
 /// How often a check is run again when the grader itself failed.
 const TRIES: u32 = 2;
 
@@ -199,7 +202,9 @@ fn run_check(plan: &Plan, sandbox: &Sandbox, entry: &CheckEntry) -> CheckReport 
     };
     let mut tries = 1;
     loop {
-        let folder = format!("{}-{}-{tries}", plan.module.name, entry.id);
+        // Several gradings may share one sandbox, at the same time too.
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let folder = format!("{}-{}-{number}", plan.module.name, entry.id);
         let folder = sandbox.scratch().join(folder);
         let (verdict, events) = run_once(plan, sandbox, entry, function, folder);
         if matches!(verdict, Err(Stop::Error(_))) && tries < TRIES {

@@ -1,6 +1,8 @@
 //! The grader's ends of TCP connections: they send in the segments that a check asks for, finish their sending half,
 //! reset, stop reading; and they record all of it.
 
+mod arrivals;
+
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
@@ -19,6 +21,8 @@ use crate::pattern::Pattern;
 use crate::process::Program;
 use crate::record::{Lane, Sample, What};
 use crate::wording::steps;
+
+pub use arrivals::Arrival;
 
 /// How much one read takes at the most.
 const READ_BYTES: usize = 256 << 10;

@@ -10,6 +10,7 @@ use crate::bytes::thousands;
 use crate::report::Status;
 
 pub mod steps;
+pub mod sticky_packet;
 
 /// A number of bytes: "1 byte", "1,048,576 bytes".
 pub fn byte_count(bytes: u64) -> String {

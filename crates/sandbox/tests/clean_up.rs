@@ -13,21 +13,27 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::Sandbox;
 use support::{
-    Outcome, blocking, count_marked, ensure, eventually, is_living, python, read_line, same, shell,
-    wait_exit,
+    Outcome, blocking, count_marked, ensure, eventually, is_living, parent, python, read_line,
+    same, shell, wait_exit,
 };
 
 /// The argument that makes this binary a caller that starts a tree and waits to be killed.
 const AS_CALLER: &str = "--as-caller";
 /// The argument that makes this binary a caller that panics instead.
 const AS_PANICKING_CALLER: &str = "--as-panicking-caller";
+/// The argument that makes this binary a caller that closes all before it exits.
+const AS_CLOSING_CALLER: &str = "--as-closing-caller";
+/// Its exit status.
+const CLOSED: i32 = 42;
 
 fn main() -> ExitCode {
     sandbox::keeper_main_if_asked();
     let mut arguments = std::env::args().skip(1);
-    if let Some(mode @ (AS_CALLER | AS_PANICKING_CALLER)) = arguments.next().as_deref() {
-        let marker = arguments.next().unwrap_or_default();
-        return as_caller(mode, &marker);
+    let (mode, marker) = (arguments.next(), arguments.next().unwrap_or_default());
+    match mode.as_deref() {
+        Some(mode @ (AS_CALLER | AS_PANICKING_CALLER)) => return as_caller(mode, &marker),
+        Some(AS_CLOSING_CALLER) => return as_closing_caller(&marker),
+        _ => {}
     }
     support::run(&[
         ("without_privileges", support::without_privileges),
@@ -39,6 +45,8 @@ fn main() -> ExitCode {
         ("fork_bomb_of_sessions", fork_bomb_of_sessions),
         ("drop_of_running", drop_of_running),
         ("drop_of_sandbox_first", drop_of_sandbox_first),
+        ("close_while_others_use_it", close_while_others_use_it),
+        ("close_all_for_exit", close_all_for_exit),
         ("orphans_are_waited_for", orphans_are_waited_for),
         ("warden_killed", warden_killed),
         ("keeper_killed", keeper_killed),
@@ -115,7 +123,7 @@ fn fork_bomb_of_sessions() -> Outcome {
 /// How many processes a bomb starts in all. Root is not bound by a limit on processes, so the bomb
 /// counts, in a file to which it adds a byte before each fork; those killed are replaced until it
 /// is used up.
-const BOMB_FORKS: usize = 400;
+const BOMB_FORKS: usize = 150;
 
 /// The bombs of one user share a limit on processes, so one waits for the other.
 static ONE_BOMB: Mutex<()> = Mutex::new(());
@@ -164,6 +172,93 @@ fn drop_of_sandbox_first() -> Outcome {
     ensure(!is_living(daemon), "the daemon lives")?;
     ensure(!scratch.exists(), "the scratch folder is there still")?;
     same("leftovers", running.kill()?.other_processes, 1)
+}
+
+fn close_while_others_use_it() -> Outcome {
+    let sandbox = Sandbox::start()?;
+    let scratch = sandbox.scratch().to_owned();
+    let mut running = sandbox.spawn(&python(&sandbox, DAEMON))?;
+    let keeper = parent(parent(running.pid()));
+    let daemon: u32 = read_line(&mut blocking(running.stdout())?)?.parse()?;
+    let waiting = sandbox.spawn(&shell(&sandbox, "exec sleep 600"))?;
+    let gone = || !is_living(daemon) && !is_living(keeper) && !scratch.exists();
+    std::thread::scope(|scope| {
+        let close = || {
+            sandbox.close();
+            gone()
+        };
+        let closing = [scope.spawn(close), scope.spawn(close)];
+        let mut waiting = waiting;
+        same("exit", wait_exit(&mut waiting)?.signal, Some(9))?;
+        for thread in closing {
+            same("all is gone", thread.join().ok(), Some(true))?;
+        }
+        same("leftovers", waiting.kill()?.other_processes, 0)
+    })?;
+    let error = sandbox.spawn(&shell(&sandbox, "exit 0")).err().map(|error| error.kind());
+    same("a program after it", error, Some(io::ErrorKind::BrokenPipe))?;
+    sandbox.close();
+    same("leftovers", running.kill()?.other_processes, 1)
+}
+
+fn close_all_for_exit() -> Outcome {
+    let marker = format!("closing-{}", std::process::id());
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args([AS_CLOSING_CALLER, &marker]).stdout(Stdio::piped());
+    let caller = command.spawn()?;
+    let output = caller.wait_with_output()?;
+    // At once: this is what the call is for.
+    same("processes left", count_marked(&marker), 0)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    same("status", output.status.code(), Some(CLOSED)).map_err(|_| text.as_ref())?;
+    let folders: Vec<&str> = text.lines().collect();
+    same("lines", folders.len(), 2).map_err(|_| text.as_ref())?;
+    same("folders left", folders.iter().filter(|folder| Path::new(folder).exists()).count(), 0)
+}
+
+/// What a thread does once its program has ended.
+type Next<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+/// Closes two runs while other threads wait for programs; none of them may go on.
+fn as_closing_caller(marker: &str) -> ExitCode {
+    let run = || -> io::Result<()> {
+        let (first, second) = (Sandbox::start()?, Sandbox::start()?);
+        println!("{}\n{}", first.scratch().display(), second.scratch().display());
+        let job = |sandbox| shell(sandbox, &format!("echo; sleep 600 & sleep 600 # {marker}"));
+        let mut running = Vec::new();
+        for sandbox in [&first, &second, &second, &second] {
+            running.push(sandbox.spawn(&job(sandbox))?);
+        }
+        for each in &mut running {
+            read_line(&mut blocking(each.stdout())?)?;
+        }
+        let next: [Option<Next>; 4] = [
+            Some(Box::new(move || drop(first))),
+            Some(Box::new(|| drop(second.spawn(&shell(&second, "exit 0"))))),
+            Some(Box::new(|| drop(Sandbox::start()))),
+            None,
+        ];
+        std::thread::scope(|scope| {
+            for (number, (mut running, next)) in running.into_iter().zip(next).enumerate() {
+                scope.spawn(move || {
+                    if let Err(error) = wait_exit(&mut running) {
+                        println!("thread {number}: {error}");
+                    }
+                    if let Some(next) = next {
+                        next();
+                        println!("thread {number} went on");
+                    }
+                    drop(running);
+                    println!("thread {number} ended its program");
+                });
+            }
+            sandbox::close_all_for_exit();
+            // Time for the others to do what they must not.
+            std::thread::sleep(Duration::from_millis(200));
+            std::process::exit(CLOSED)
+        })
+    };
+    ExitCode::from(u8::from(run().is_err()))
 }
 
 fn orphans_are_waited_for() -> Outcome {
@@ -303,12 +398,6 @@ fn locked_folders_are_removed() -> Outcome {
     ensure(!scratch.exists(), "the scratch folder is there still")?;
     ensure(outside.join("keep").exists(), "a symlink was followed")?;
     Ok(fs::remove_dir_all(outside)?)
-}
-
-fn parent(pid: u32) -> u32 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.nth(1).and_then(|field| field.parse().ok()).unwrap_or(0)
 }
 
 fn kill(pid: u32) -> Outcome {

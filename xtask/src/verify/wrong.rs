@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -137,32 +136,19 @@ impl Compiler {
         })
     }
 
-    /// Compiles the programs, `jobs` at a time. The results are in the programs' order.
-    pub fn compile_all(&self, programs: &[Wrong], jobs: usize) -> Vec<anyhow::Result<PathBuf>> {
-        let jobs = jobs.max(1);
-        let mut results: Vec<anyhow::Result<PathBuf>> = Vec::new();
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..jobs)
-                .map(|first| {
-                    let share = programs.iter().skip(first).step_by(jobs);
-                    scope.spawn(move || share.map(|wrong| self.compile(wrong)).collect::<Vec<_>>())
-                })
-                .collect();
-            let mut shares: Vec<_> = workers
-                .into_iter()
-                .map(|worker| worker.join().unwrap_or_default().into_iter())
-                .collect();
-            for index in 0..programs.len() {
-                let died = || Err(anyhow::anyhow!("the thread that compiled it died"));
-                results.push(shares[index % jobs].next().unwrap_or_else(died));
-            }
-        });
-        results
+    /// Where a compiled program stands.
+    pub fn program(&self, wrong: &Wrong) -> PathBuf {
+        self.out.join(&wrong.name).join(&wrong.name)
     }
 
-    fn compile(&self, wrong: &Wrong) -> anyhow::Result<PathBuf> {
+    /// Compiles a program, unless it was compiled before from the same sources.
+    ///
+    /// # Errors
+    ///
+    /// What rustc says, or why the sources cannot be put together.
+    pub fn compile(&self, wrong: &Wrong) -> anyhow::Result<PathBuf> {
         let folder = self.out.join(&wrong.name);
-        let program = folder.join(&wrong.name);
+        let program = self.program(wrong);
         let sources = self.sources(wrong)?;
         let key = self.key(&sources)?;
         let key_file = folder.join("key");

@@ -16,6 +16,15 @@ pub fn peak_memory_bytes(pid: u32) -> io::Result<u64> {
     memory_bytes(pid, "VmHWM:")
 }
 
+/// The most address space that a process ever had (`VmPeak`), in bytes: what it reserved, used or not.
+///
+/// # Errors
+///
+/// As [`peak_memory_bytes`].
+pub fn peak_address_space_bytes(pid: u32) -> io::Result<u64> {
+    memory_bytes(pid, "VmPeak:")
+}
+
 /// The memory that a process has resident (`VmRSS`), in bytes, the files it has mapped included.
 ///
 /// # Errors

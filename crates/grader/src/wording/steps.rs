@@ -44,10 +44,12 @@ pub fn address_found(address: SocketAddr) -> String {
 /// The role as the learner names it; "program" where the first argument is none.
 pub fn role_name(role: &str) -> String {
     let plain = !role.is_empty() && role.len() <= 12;
-    if plain && role.bytes().all(|byte| byte.is_ascii_lowercase()) {
-        role.to_owned()
-    } else {
-        "program".to_owned()
+    match role {
+        "send" => "sender".to_owned(),
+        "receive" => "receiver".to_owned(),
+        "listen" => "listener".to_owned(),
+        _ if plain && role.bytes().all(|byte| byte.is_ascii_lowercase()) => role.to_owned(),
+        _ => "program".to_owned(),
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use sandbox::{Exit, Job, Running, Sandbox};
 
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -52,11 +53,15 @@ pub fn wait_exit(running: &mut Running) -> io::Result<Exit> {
     running.try_exit()?.ok_or_else(|| io::Error::other("ended, and its exit is unknown"))
 }
 
-/// All that comes from a pipe until its end.
+/// All that comes from a pipe, or from a terminal, until its end.
 pub fn read_all(pipe: Option<OwnedFd>) -> io::Result<String> {
-    let mut text = String::new();
-    blocking(pipe)?.read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    match blocking(pipe)?.read_to_end(&mut bytes) {
+        // The end of a terminal.
+        Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => {}
+        result => drop(result?),
+    }
+    String::from_utf8(bytes).map_err(io::Error::other)
 }
 
 /// One line, without its end.
@@ -106,6 +111,13 @@ pub fn is_living(pid: u32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
     !state.starts_with(['Z', 'X'])
+}
+
+/// The number of the process's parent; 0 if there is none.
+pub fn parent(pid: u32) -> u32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.nth(1).and_then(|field| field.parse().ok()).unwrap_or(0)
 }
 
 /// How many living processes have `marker` among their arguments.
