@@ -222,7 +222,7 @@ fn run_once(
     function: CheckFn,
     folder: PathBuf,
 ) -> (Verdict, Vec<Event>) {
-    if let Err(error) = fresh_folder(&folder) {
+    if let Err(error) = fs_err::create_dir(&folder) {
         return (Err(error.into()), Vec::new());
     }
     let random = Random::new(plan.seed, &entry.id);
@@ -236,13 +236,6 @@ fn run_once(
     // The programs are gone with the check; what they left in its folder goes with the run at the latest.
     let _ = fs_err::remove_dir_all(&folder);
     (verdict, recorder.events())
-}
-
-fn fresh_folder(folder: &std::path::Path) -> std::io::Result<()> {
-    if folder.exists() {
-        fs_err::remove_dir_all(folder)?;
-    }
-    fs_err::create_dir(folder)
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {

@@ -151,6 +151,18 @@ def two_ready_lines():
     serve(server)
 
 
+def long_line_first():
+    server = listener()
+    say(b"x" * 1_000_000, ready_line(server))
+    serve(server)
+
+
+def logs_before_it_listens():
+    say(b"starting")
+    time.sleep(0.2)
+    serve(ready())
+
+
 def not_utf8():
     server = listener()
     say(b"\xfe" + ready_line(server))
@@ -165,6 +177,11 @@ def exits_0():
 
 def exits_1():
     sys.stderr.write("bind 127.0.0.1:0: no luck today\n")
+    sys.exit(1)
+
+
+def lacks_a_system_call():
+    sys.stderr.write("socket: Function not implemented (os error 38)\n")
     sys.exit(1)
 
 

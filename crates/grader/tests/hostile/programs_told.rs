@@ -105,6 +105,8 @@ fn wrong_ready_lines() -> Outcome {
         ("no-newline", "\"listening on 127.0.0.1:"),
         ("wrong-port", "\\n\""),
         ("two-ready-lines", "\\nlistening on 127.0.0.1:"),
+        ("long-line-first", "xxxxxxxx … and more"),
+        ("logs-before-it-listens", "\"starting\\nlistening on 127.0.0.1:"),
         ("not-utf8", "\"\\xfelistening on 127.0.0.1:"),
     ] {
         passes(way, &["converse-twice"])?;
@@ -113,6 +115,7 @@ fn wrong_ready_lines() -> Outcome {
         told.says("bad-ready-line", &[expected], &[got])?;
         let feedback = told.failed("bad-ready-line")?;
         ensure(feedback.expected != feedback.got, "expected and got read the same")?;
+        ensure(feedback.got.len() < 5_000, "what came fills more than a screen")?;
     }
     Ok(())
 }
@@ -125,6 +128,8 @@ fn exits_before_it_is_ready() -> Outcome {
         &["exit status 0", "nothing to standard error"],
     )?;
     grade("exits-1", "converse")?.says("exited", &line, &["exit status 1", "no luck today"])?;
+    let told = grade("lacks-a-system-call", "converse")?;
+    told.says("exited", &line, &["Function not implemented"])?;
     grade("aborts", "converse")?.says("crashed", &line, &["SIGABRT"])
 }
 
