@@ -3,8 +3,13 @@
 use grader::module::Module;
 
 /// All modules. A new one is a line here and a dependency in `xtask/Cargo.toml`.
-pub static TAUGHT: &[Module] =
-    &[tcp_echo_grading::MODULE, udp_echo_grading::MODULE, broadcast_grading::MODULE];
+pub static TAUGHT: &[Module] = &[
+    tcp_echo_grading::MODULE,
+    udp_echo_grading::MODULE,
+    sticky_packet_grading::MODULE,
+    broadcast_grading::MODULE,
+    sockopt_inspect_grading::MODULE,
+];
 
 /// The module of this name, or an error that suggests the nearest names.
 ///

@@ -18,6 +18,7 @@ pub mod process;
 pub mod record;
 pub mod report;
 pub mod resources;
+mod rest;
 pub mod result_lines;
 pub mod runner;
 mod sockets;

@@ -62,10 +62,12 @@ impl ResultLines {
         let goal = Goal::of(self.program.index, expected.to_owned());
         let (program, at) = (&self.program, self.at);
         let taken = program.context.wait(&goal, || {
-            program.with(|state| {
-                let come = state.stdout.bytes.get(at..).unwrap_or_default();
-                Ok(enough(come)?.map(|length| come[..length].to_vec()))
-            })
+            // `enough` may ask the program for more than its output: nothing stays borrowed meanwhile.
+            let bytes = program.with(|state| std::mem::take(&mut state.stdout.bytes));
+            let come = bytes.get(at..).unwrap_or_default();
+            let taken = enough(come).map(|length| length.map(|length| come[..length].to_vec()));
+            program.with(|state| state.stdout.bytes = bytes);
+            taken
         })?;
         self.at += taken.len();
         Ok(taken)

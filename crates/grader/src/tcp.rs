@@ -522,6 +522,49 @@ impl Connection {
         if self.unread() == 0 { self.end } else { None }
     }
 
+    /// Waits at most `limit` for bytes or the end of the stream. True if there is any; silence is no failure, and a program
+    /// that waits for the grader alone is not waited for.
+    ///
+    /// # Errors
+    ///
+    /// A failure if the program ends; the grader's error.
+    pub fn has_news_within(&mut self, limit: Duration) -> Verdict<bool> {
+        let context = Rc::clone(&self.context);
+        let socket = Rc::clone(&self.socket);
+        let expected = steps::ends_stream(&self.lane.program);
+        let goal = Goal::on(&*socket, PollFlags::IN, self.who, expected);
+        let began = Instant::now();
+        let waited = context.wait(&goal, || {
+            self.take_in()?;
+            let is_over = self.unread() > 0 || self.end.is_some();
+            Ok((is_over || began.elapsed() >= limit).then_some(is_over))
+        });
+        match waited {
+            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => Ok(false),
+            other => other,
+        }
+    }
+
+    /// Whether the connection is known to be broken: the program's kernel has reset it, or has answered a send with a reset.
+    pub fn is_broken(&self) -> bool {
+        // A reset closes the grader's end too, and a closed end has no peer.
+        self.broken || self.end == Some(End::Reset) || self.socket.peer_addr().is_err()
+    }
+
+    /// A failure of the conversation in the check's own words.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn fail<T>(
+        &self,
+        symptom: Symptom,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> Verdict<T> {
+        Err(self.context.fail(Failure::new(symptom, expected, got)))
+    }
+
     /// Sends back every byte as it comes until the program finishes sending, then finishes too.
     ///
     /// # Errors
@@ -694,7 +737,22 @@ impl Listener {
         let expected = steps::connects(&program.name(), self.address);
         let goal = Goal::on(&*self.socket, PollFlags::IN, who, expected);
         let accepted = self.context.wait(&goal, || self.try_accept())?;
+        self.connection_of(program, accepted)
+    }
+
+    /// The connection of `program` if it is there already.
+    ///
+    /// # Errors
+    ///
+    /// The grader's error.
+    pub fn accept_if_there(&mut self, program: &Program) -> Verdict<Option<Connection>> {
+        let accepted = self.try_accept()?;
+        accepted.map(|accepted| self.connection_of(program, accepted)).transpose()
+    }
+
+    fn connection_of(&self, program: &Program, accepted: Socket) -> Verdict<Connection> {
         let lane = next_lane(&self.context, program.name());
+        let who = Some(program.index);
         let connection = Connection::new(Rc::clone(&self.context), accepted, who, lane)?;
         connection.record(What::ProgramConnected { from: connection.peer, to: self.address });
         Ok(connection)

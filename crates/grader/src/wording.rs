@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use crate::bytes::thousands;
 use crate::report::Status;
 
+pub mod http_mini;
+pub mod sockopt;
 pub mod steps;
 pub mod sticky_packet;
 

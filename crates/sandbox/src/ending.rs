@@ -8,12 +8,13 @@ use crate::platform::Run;
 
 /// The runs that are open.
 static OPEN: Mutex<Vec<Arc<Run>>> = Mutex::new(Vec::new());
-/// Whether the process is about to exit. Set under the lock of `OPEN`, so that no run begins past it.
+/// Whether the process is about to exit. Set under the lock of `OPEN`, so that no run begins after
+/// it.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// Closes every sandbox of this process, as [`crate::Sandbox::close`] does, and returns when
-/// nothing of them is left. For a process that is about to exit, called by the thread that waits for
-/// Ctrl-C.
+/// nothing of them is left. For a process that is about to exit, called by the thread that waits
+/// for Ctrl-C.
 ///
 /// The other threads see their programs end. So that none takes that for a result and tells it, a
 /// thread that starts a run or a program, ends a program or drops a sandbox from now on waits there

@@ -94,8 +94,8 @@ impl Sandbox {
     }
 
     /// Ends every program's group and returns when no keeper and no scratch folder is left. Any
-    /// thread may call it, also while others use the sandbox; programs are then no longer started. A
-    /// second call waits for the first.
+    /// thread may call it, also while others use the sandbox; programs are then no longer started.
+    /// A second call waits for the first.
     pub fn close(&self) {
         self.run.close();
     }

@@ -9,8 +9,9 @@ use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsi
 /// The size that the program is told.
 const SIZE: Winsize = Winsize { ws_col: 80, ws_row: 24, ws_xpixel: 0, ws_ypixel: 0 };
 
-/// The caller's and the program's end of a new terminal, which passes every byte on as it is. Nobody's
-/// controlling terminal: that is only one that a session's leader opens itself without `O_NOCTTY`.
+/// The caller's and the program's end of a new terminal, which passes every byte on as it is.
+/// Nobody's controlling terminal: that is only one that a session's leader opens itself without
+/// `O_NOCTTY`.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
     #[cfg(target_os = "linux")]

@@ -103,13 +103,17 @@ fn writing_where_allowed() -> Outcome {
     }
     let file = sandbox.scratch().join("file");
     fs::write(&file, "old")?;
-    let script = "mkdir a && echo 1 > a/b && mv a/b ../other/c && echo 2 >> ../file && rm -r a";
+    let emptied = sandbox.scratch().join("emptied");
+    fs::write(&emptied, "old")?;
+    let script = "mkdir a && echo 1 > a/b && mv a/b ../other/c && echo 2 >> ../file && rm -r a \
+        && : > ../emptied";
     let mut job = shell(&sandbox, script);
     job.directory.clone_from(&folders[0]);
-    job.writable = vec![folders[1].clone(), file.clone()];
+    job.writable = vec![folders[1].clone(), file.clone(), emptied.clone()];
     same("output", output(&sandbox, &job)?, String::new())?;
     same("moved", fs::read_to_string(folders[1].join("c"))?, "1\n".to_owned())?;
-    same("appended", fs::read_to_string(file)?, "old2\n".to_owned())
+    same("appended", fs::read_to_string(file)?, "old2\n".to_owned())?;
+    same("emptied", fs::read_to_string(emptied)?, String::new())
 }
 
 fn missing_writable_folder_is_named() -> Outcome {

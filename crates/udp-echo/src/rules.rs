@@ -58,11 +58,12 @@ pub fn usage(check: &mut Check) -> Verdict {
 /// A failure is one line on standard error that names what was attempted and on what.
 pub fn error_line(check: &mut Check) -> Verdict {
     let host = check.own_loopback();
-    let mut silent = check.datagram_peer(&host)?;
+    let silent = check.datagram_peer(&host)?;
     let port = silent.address().port().to_string();
-    let client = check.start(["client", &silent.address().to_string(), "hello"])?;
-    silent.expect(&client, b"hello")?;
-    client.finish()?.expect_error_line(&port)?;
+    // Longer than any datagram can be, so the kernel refuses it (EMSGSIZE).
+    let text = check.random_text(70_000);
+    let client = check.start(["client", &silent.address().to_string(), &text])?;
+    client.finish_with(1)?.expect_error_line(&port)?;
 
     let server = check.start(["server", &silent.address().to_string()])?;
     server.finish()?.expect_last_error_line(&port)?;

@@ -52,7 +52,7 @@ pub fn arbitrary_bytes(check: &mut Check) -> Verdict {
 pub fn edges(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut client = client(check)?;
-    let texts = [check.random_text(3), check.random_text(11), check.random_text(700)];
+    let texts = [check.random_text(700), check.random_text(3), check.random_text(11)];
     server.pause()?;
     for text in &texts {
         client.send_to(&server, server.address(), text.as_bytes())?;
@@ -89,11 +89,13 @@ pub fn largest_datagram(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Two clients send in turns before anything is answered, and each gets its own back and nothing else.
+/// After an exchange with the one, two clients send in turns before anything is answered, and each gets its own back and nothing else.
 pub fn two_clients(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut clients = [client(check)?, client(check)?];
     let texts: Vec<String> = (0..6).map(|_| check.random_text(10)).collect();
+    clients[0].send_to(&server, server.address(), b"first")?;
+    clients[0].expect(&server, b"first")?;
     server.pause()?;
     for (number, text) in texts.iter().enumerate() {
         clients[number % 2].send_to(&server, server.address(), text.as_bytes())?;

@@ -32,6 +32,15 @@ pub fn peak_memory_bytes(_pid: u32) -> io::Result<u64> {
     unsupported()
 }
 
+/// The most address space that a process ever had, in bytes.
+///
+/// # Errors
+///
+/// Always `Unsupported`.
+pub fn peak_address_space_bytes(_pid: u32) -> io::Result<u64> {
+    unsupported()
+}
+
 /// The memory that a process has resident, in bytes.
 ///
 /// # Errors

@@ -63,10 +63,17 @@ impl Listener {
         let lane = next_lane(&self.context, program.name());
         let mut connection = Connection::new(self.context.clone(), accepted, who, lane)?;
         connection.record(What::ProgramConnected { from: connection.peer, to: self.address });
-        let (mut arrivals, mut all) = (Vec::new(), Vec::new());
+        let (mut arrivals, mut all) = (Vec::<Arrival>::new(), Vec::new());
         while !enough(&all)
             && let Some(arrival) = connection.await_arrival(&mut nothing_before)?
         {
+            if let Some(previous) = arrivals.last() {
+                // The note keeps the pieces apart in the record, each with its time.
+                let pause = arrival.latest.saturating_sub(previous.latest);
+                connection.note(sticky_packet::later(pause));
+            }
+            connection.consumed += arrival.bytes.len() as u64;
+            connection.record(What::Received { bytes: Sample::of(&arrival.bytes), reads: 1 });
             all.extend_from_slice(&arrival.bytes);
             arrivals.push(arrival);
         }
@@ -80,7 +87,6 @@ impl Connection {
         let (context, socket) = (self.context.clone(), self.socket.clone());
         let expected = steps::ends_stream(&self.lane.program);
         let goal = Goal::on(&*socket, PollFlags::IN, self.who, expected);
-        let began = *nothing_before;
         let arrival = context.wait(&goal, || {
             let looked = now();
             match receive_stamped(&socket) {
@@ -103,15 +109,8 @@ impl Connection {
                 Err(error) => Err(error.into()),
             }
         })?;
-        match &arrival {
-            Some(arrival) => {
-                let pause = arrival.latest.saturating_sub(began);
-                // The note keeps the pieces apart in the record, each with its time.
-                self.note(sticky_packet::read_after(pause));
-                self.consumed += arrival.bytes.len() as u64;
-                self.record(What::Received { bytes: Sample::of(&arrival.bytes), reads: 1 });
-            }
-            None => self.record(What::ProgramFinishedSending),
+        if arrival.is_none() {
+            self.record(What::ProgramFinishedSending);
         }
         Ok(arrival)
     }

@@ -46,8 +46,10 @@ pub fn role_name(role: &str) -> String {
     let plain = !role.is_empty() && role.len() <= 12;
     match role {
         "send" => "sender".to_owned(),
+        "serve" => "server".to_owned(),
         "receive" => "receiver".to_owned(),
         "listen" => "listener".to_owned(),
+        "tcp" | "udp" => format!("{role} program"),
         _ if plain && role.bytes().all(|byte| byte.is_ascii_lowercase()) => role.to_owned(),
         _ => "program".to_owned(),
     }

@@ -8,9 +8,9 @@ use crate::record::Sample;
 /// How many columns of bytes a sentence shows.
 const SHOWN_COLUMNS: usize = 60;
 
-/// How long the grader had waited for the bytes that follow.
-pub fn read_after(pause: Duration) -> String {
-    format!("after {} ms without a byte:", pause.as_millis())
+/// How long after the last bytes the next ones came.
+pub fn later(pause: Duration) -> String {
+    format!("{:.1} ms later, by the kernel's clock:", pause.as_secs_f64() * 1000.0)
 }
 
 /// The line that says that a message was rejected.

@@ -1,6 +1,7 @@
 """Programs that break a promise, or misbehave, in one known way each.
 
-`programs.py WAY server ADDR` or `programs.py WAY client ADDR MESSAGE`; the functions below are the ways.
+`programs.py WAY server ADDR` or `programs.py WAY client ADDR MESSAGE`; the functions below are
+the ways.
 """
 
 import os
@@ -66,7 +67,7 @@ def converse(connection):
 
 
 def daemon():
-    """Gives the rest of the program to a process in a session of its own, whose parents are gone."""
+    """Gives the rest to a process in a session of its own, whose parents are gone."""
     if os.fork():
         return False
     os.setsid()

@@ -23,7 +23,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The whole buffer goes back each time, also when nothing comes any more, until an error is unwrapped.
+/// The whole buffer goes back each time, also when nothing comes any more, until an error is
+/// unwrapped.
 fn overlook_the_count(mut stream: TcpStream) {
     let mut buffer = [0; 64];
     loop {

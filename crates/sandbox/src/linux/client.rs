@@ -103,8 +103,8 @@ impl Sandbox {
     ///
     /// # Errors
     /// "cannot start PROGRAM: …" where it cannot be executed, its directory cannot be entered or
-    /// a step before that fails; of kind `Unsupported` where a namespace that the job asks for is not
-    /// to be had here, and why.
+    /// a step before that fails; of kind `Unsupported` where a namespace that the job asks for is
+    /// not to be had here, and why.
     pub fn spawn(&self, job: &Job) -> io::Result<Running> {
         let started = resolve(job).and_then(|job| self.try_spawn(&job));
         ending::stay_if_ending();

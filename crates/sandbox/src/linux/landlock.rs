@@ -1,5 +1,5 @@
-//! Landlock's three system calls, `landlock(7)`, which the C library has no functions for. Structures
-//! and numbers are those of the kernel's `include/uapi/linux/landlock.h`.
+//! Landlock's three system calls, `landlock(7)`, which the C library has no functions for.
+//! Structures and numbers are those of the kernel's `include/uapi/linux/landlock.h`.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

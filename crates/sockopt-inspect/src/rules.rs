@@ -1,0 +1,208 @@
+//! How the program begins and ends: its command line, what it refuses, and when it closes the socket.
+
+use grader::wording::sockopt;
+use grader::{Check, Connection, Failure, Finished, Program, Stop, Symptom, Verdict};
+use socket2::Type;
+
+use crate::inspection::{Inspection, ended_instead, printed_to_the_end};
+use crate::truth::{self, Truth};
+
+/// The broadcast address of the loopback network, with the port of the discard service: nothing is ever sent there.
+pub(crate) const BROADCAST_ADDRESS: &str = "127.255.255.255:9";
+
+/// Waits for the beginning of the report.
+///
+/// # Errors
+///
+/// A failure if it does not come while standard input is open: `not-flushed` if it comes at its end.
+fn await_report(program: &Program) -> Verdict {
+    match program.await_result(0, &sockopt::reports(&program.name())) {
+        Ok(_) => Ok(()),
+        Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {
+            let printed = printed_to_the_end(program)?;
+            Err(if !printed.is_empty() {
+                failure.because("not-flushed").into()
+            } else {
+                Stop::Failed(failure)
+            })
+        }
+        Err(stop) => Err(ended_instead(program, stop)),
+    }
+}
+
+/// Expects that this machine's loopback has a broadcast address, which the kernel guards by the option.
+///
+/// # Errors
+///
+/// `Unsupported` if it has none.
+pub(crate) fn expect_broadcast_here() -> Verdict {
+    let address: std::net::SocketAddr = BROADCAST_ADDRESS.parse().expect("it is an address");
+    let (guarded, _) = Truth::own(Type::DGRAM)?;
+    let (allowed, _) = Truth::own(Type::DGRAM)?;
+    allowed.set_broadcast(true)?;
+    if guarded.connect(&address.into()).is_err() && allowed.connect(&address.into()).is_ok() {
+        return Ok(());
+    }
+    Err(Stop::Unsupported(sockopt::no_guarded_broadcast(BROADCAST_ADDRESS)))
+}
+
+/// Starts the program with arguments that must lead to one of these statuses.
+fn expect_refusal(check: &mut Check, arguments: &[&str], statuses: &[i32]) -> Verdict<Finished> {
+    let finished = check.start(arguments)?.finish()?;
+    if finished.status() == Some(0) {
+        let (expected, got) = sockopt::went_on(arguments, statuses);
+        return Err(Failure::new(Symptom::WrongStatus, expected, got).because("went-on").into());
+    }
+    finished.expect_status(statuses).map_err(|stop| on(arguments, stop))?;
+    finished.expect_some_error().map_err(|stop| on(arguments, stop))?;
+    Ok(finished)
+}
+
+/// The same failure, with the command line that it is about.
+fn on(arguments: &[&str], stop: Stop) -> Stop {
+    let Stop::Failed(mut failure) = stop else { return stop };
+    failure.expected = sockopt::on(arguments, &failure.expected);
+    Stop::Failed(failure)
+}
+
+/// The kernel refuses a broadcast address without the option, and a peer that does not listen refuses a connection.
+pub fn refusal(check: &mut Check) -> Verdict {
+    let nobody = check.refusing("127.0.0.1")?;
+    let refused = ["tcp", &nobody.address().to_string()];
+    expect_refusal(check, &refused, &[1])?.expect_stdout(b"")?;
+    expect_broadcast_here()?;
+    expect_refusal(check, &["udp", BROADCAST_ADDRESS], &[1])?.expect_stdout(b"")?;
+    Ok(())
+}
+
+/// Options that there are not, values that they do not take, and what only tcp has.
+pub fn bad_options(check: &mut Check) -> Verdict {
+    let bad = [
+        ["tcp", "SO_FOO=1"],
+        ["udp", "TCP_NODELAY=1"],
+        ["tcp", "SO_KEEPALIVE=2"],
+        ["tcp", "SO_BROADCAST=yes"],
+        ["tcp", "SO_REUSEADDR="],
+        ["tcp", "TCP_NODELAY=-1"],
+        ["udp", "SO_RCVBUF=-1"],
+        ["udp", "SO_SNDBUF=many"],
+        ["udp", "SO_SNDBUF=9x"],
+        ["udp", "SO_RCVBUF="],
+        ["tcp", "SO_LINGER=-1"],
+        ["tcp", "SO_LINGER=on"],
+        ["udp", "SO_RCVTIMEO=-5"],
+        ["udp", "SO_RCVTIMEO=1.5"],
+    ];
+    for arguments in bad {
+        let refused = expect_refusal(check, &arguments, &[2])?;
+        expect_named(&arguments, &refused)?;
+    }
+    Ok(())
+}
+
+/// Expects that standard error names the option, or the value that it does not take. The usage, which may name every
+/// option, may stand around that line: so it is the first or the last.
+fn expect_named(arguments: &[&str; 2], refused: &Finished) -> Verdict {
+    let (name, value) = arguments[1].split_once('=').unwrap_or((arguments[1], ""));
+    let stderr = String::from_utf8_lossy(refused.stderr());
+    let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+    let names = |line: &&&str| line.contains(name) || (!value.is_empty() && line.contains(value));
+    if [lines.first(), lines.last()].iter().flatten().any(names) {
+        return Ok(());
+    }
+    let (expected, got) = sockopt::named(arguments, name, &stderr);
+    Err(Failure::new(Symptom::WrongStderr, expected, got).into())
+}
+
+/// A bad option is told before anything is done: no connection arrives, and no failure comes before it.
+pub fn bad_options_first(check: &mut Check) -> Verdict {
+    let mut peer = check.listen("127.0.0.1")?;
+    let arguments = ["tcp", &peer.address().to_string(), "SO_KEEPALIVE=1", "SO_FOO=1"];
+    let program = check.start(arguments)?;
+    let finished = program.finish()?;
+    // The program has ended, so a connection of its own would be here by now.
+    if peer.accept_if_there(&program)?.is_some() {
+        let (expected, got) = sockopt::no_connection(&arguments);
+        return Err(Failure::new(Symptom::WrongStatus, expected, got).because("connected").into());
+    }
+    finished.expect_status(&[2]).map_err(|stop| on(&arguments, stop))?;
+
+    let nobody = check.refusing("127.0.0.1")?;
+    let refused = ["tcp", &nobody.address().to_string(), "SO_KEEPALIVE=x"];
+    let guarded = ["udp", BROADCAST_ADDRESS, "TCP_NODELAY=1"];
+    for arguments in [refused, guarded] {
+        let finished = check.start(arguments)?.finish()?;
+        finished.expect_status(&[2]).map_err(|stop| on(&arguments, stop))?;
+    }
+    Ok(())
+}
+
+/// The socket stays open after the report and after a line, and closes when standard input ends. The grader holds no
+/// second descriptor for it, since with one the program's close would close nothing.
+pub fn stays_open(check: &mut Check) -> Verdict {
+    let mut peer = check.listen("127.0.0.1")?;
+    let program = check.start(["tcp", &peer.address().to_string()])?;
+    let mut connection = peer.accept(&program)?;
+    await_report(&program)?;
+    expect_open(&program, &mut connection)?;
+    program.write_stdin(b"a line\nmore")?;
+    expect_open(&program, &mut connection)?;
+    program.close_stdin();
+    program.finish_with(0)?;
+    connection.expect_end()
+}
+
+/// Expects that the program waits, with its socket open.
+fn expect_open(program: &Program, connection: &mut Connection) -> Verdict {
+    program.await_rest()?;
+    program.expect_running()?;
+    connection.take_in()?;
+    let has_none = match truth::sockets(program) {
+        Ok(sockets) => sockets.is_empty(),
+        // Without a look at its descriptors, what the peer sees has to do.
+        Err(Stop::Unsupported(_)) => false,
+        Err(other) => return Err(other),
+    };
+    if connection.end().is_none() && !has_none {
+        return Ok(());
+    }
+    program.expect_running()?;
+    let (expected, got) = sockopt::still_connected(&program.name());
+    Err(Failure::new(Symptom::CutShort, expected, got).because("closed-early").into())
+}
+
+/// A wrong command line ends with status 2 and a line on standard error; an address that cannot be read, with 1 or 2.
+pub fn usage(check: &mut Check) -> Verdict {
+    let peer = check.listen("127.0.0.1")?;
+    let address = peer.address().to_string();
+    let two_addresses = ["tcp", &address, &address];
+    let wrong: [&[&str]; 5] = [&[], &["TCP"], &["tcp4"], &["SO_KEEPALIVE=1"], &two_addresses];
+    for arguments in wrong {
+        expect_refusal(check, arguments, &[2])?.expect_stdout(b"")?;
+    }
+    for arguments in [["tcp", "127.0.0.1:port"], ["udp", "127.0.0.1:70000"]] {
+        expect_refusal(check, &arguments, &[1, 2])?.expect_stdout(b"")?;
+    }
+    Ok(())
+}
+
+/// A failure is one line on standard error that names what was attempted and on what.
+pub fn error_line(check: &mut Check) -> Verdict {
+    let nobody = check.refusing("127.0.0.1")?;
+    let refused = check.start(["tcp", &nobody.address().to_string()])?;
+    refused.finish()?.expect_error_line(&nobody.address().port().to_string())?;
+    expect_broadcast_here()?;
+    let guarded = check.start(["udp", BROADCAST_ADDRESS])?;
+    guarded.finish()?.expect_error_line("127.255.255.255")?;
+    Ok(())
+}
+
+/// HOST may be a name, and each address that the name has is tried. Here nobody listens at `localhost`'s IPv6 address,
+/// which most systems try first.
+pub fn host_names(check: &mut Check) -> Verdict {
+    let peer = check.listen("127.0.0.1")?;
+    let address = format!("localhost:{}", peer.address().port());
+    let report = Inspection::of(check, &["tcp", &address])?;
+    report.expect_socket("peer", &peer.address().to_string())?;
+    Ok(())
+}

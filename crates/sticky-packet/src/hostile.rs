@@ -1,0 +1,79 @@
+//! What the receiver promises when a sender misbehaves.
+
+use grader::wording::sticky_packet;
+use grader::{Check, Stop, Symptom, Verdict};
+
+use crate::frames::{BOTH, Framing};
+use crate::receiver::{Receiver, expect_any_end};
+
+const MIB: u64 = 1 << 20;
+/// What a receiver's address space may grow by for a header of four bytes.
+const ADDRESS_SPACE_LIMIT_BYTES: u64 = 64 * MIB;
+
+/// A sender resets in mid-message, another one before it was accepted; then one is served in full.
+pub fn after_reset(check: &mut Check) -> Verdict {
+    let framing = Framing::Length;
+    let mut receiver = Receiver::start(check, framing)?;
+    let mut sender = receiver.sender()?;
+    let unfinished = framing.frame("unfinished");
+    sender.send_in_segments([&framing.frame("x"), &unfinished[..6]])?;
+    sender.reset()?;
+    receiver.expect_message("x")?;
+    let expected = sticky_packet::tells_the_end(&receiver.server.name());
+    let came = receiver.next(&expected)?;
+    if !is_end(&came) {
+        let got = sticky_packet::line(came.as_bytes());
+        return Err(receiver.lines.failure(Symptom::WrongStdout, expected, got));
+    }
+
+    receiver.server.pause()?;
+    receiver.sender()?.reset()?;
+    receiver.server.resume()?;
+    let _sender = receiver.sender_of([framing.frame("y")])?;
+    // Of a connection that was gone before it was accepted nothing need be told.
+    receiver.expect_message_after("y", is_end)?;
+    receiver.expect_conversation(&[])?;
+    receiver.server.expect_running()
+}
+
+fn is_end(line: &str) -> bool {
+    line == "truncated" || line == "closed"
+}
+
+/// Four bytes announce 4 GiB. The receiver says no at once, and takes neither memory nor address space for it.
+pub fn length_too_long(check: &mut Check) -> Verdict {
+    let mut receiver = Receiver::start(check, Framing::Length)?;
+    let mut sender = receiver.sender()?;
+    sender.send_in_segments([Framing::Length.frame("ok")])?;
+    // The line says that whatever a conversation needs (a thread, a buffer) has been reserved. That it comes in time is
+    // judged elsewhere.
+    let kept = match receiver.expect_message("ok") {
+        Err(Stop::Failed(failure)) if failure.symptom.is_silence() => false,
+        other => other.map(|()| true)?,
+    };
+    let before = receiver.server.peak_address_space_bytes()?;
+    sender.send(&[0xff; 4])?;
+    if !kept {
+        receiver.expect_message("ok")?;
+    }
+    receiver.expect_rejection()?;
+    let growth = receiver.server.peak_address_space_bytes()?.saturating_sub(before);
+    if growth >= ADDRESS_SPACE_LIMIT_BYTES {
+        let (expected, got) = sticky_packet::address_space(ADDRESS_SPACE_LIMIT_BYTES, growth);
+        return check.fail(Symptom::TooMuchMemory, expected, got);
+    }
+    expect_any_end(&mut sender)
+}
+
+/// Bytes that are no text are rejected, and what came before is kept.
+pub fn not_utf8(check: &mut Check) -> Verdict {
+    for framing in BOTH {
+        let mut receiver = Receiver::start(check, framing)?;
+        let mut sender = receiver.sender()?;
+        sender.send_in_segments([framing.frame("ok"), framing.frame(b"ab\xff\xfec")])?;
+        receiver.expect_message("ok")?;
+        receiver.expect_rejection()?;
+        expect_any_end(&mut sender)?;
+    }
+    Ok(())
+}

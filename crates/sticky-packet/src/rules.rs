@@ -1,0 +1,98 @@
+//! The rules that hold for every program of the course.
+
+use grader::wording::sticky_packet;
+use grader::{Check, Stop, Symptom, Verdict};
+
+use crate::frames::{Framing, line_for};
+use crate::receiver::{Receiver, is_result};
+
+/// The receiver says where it listens, in one line, and then prints results only. Whether these are right is for other
+/// checks to say.
+pub fn ready_line(check: &mut Check) -> Verdict {
+    let mut receiver = Receiver::start(check, Framing::Length)?;
+    receiver.server.expect_ready_line()?;
+    for _ in 0..2 {
+        if let Err(Stop::Error(error)) = converse(&mut receiver) {
+            return Err(error.into());
+        }
+    }
+    let printed = receiver.server.results()?;
+    match printed.iter().find(|line| !is_result(line)) {
+        Some(line) => {
+            let (expected, got) = sticky_packet::no_result(line);
+            check.fail(Symptom::WrongStdout, expected, got)
+        }
+        None => Ok(()),
+    }
+}
+
+/// A sender that should be well: a message, and the end.
+fn converse(receiver: &mut Receiver) -> Verdict {
+    let _sender = receiver.sender_of([Framing::Length.frame("hi")])?;
+    receiver.expect_conversation(&["hi"])
+}
+
+/// A receiver whose port is taken says so and exits 1: taken by a stranger, and by another of its kind.
+pub fn port_taken(check: &mut Check) -> Verdict {
+    let stranger = check.listen("127.0.0.1")?;
+    let first = Receiver::start(check, Framing::Length)?;
+    for taken in [stranger.address(), first.server.address()] {
+        let receiver = check.start(["receive", &taken.to_string(), "none"])?;
+        receiver.finish_with(1)?.expect_stdout(b"")?.expect_some_error()?;
+    }
+    Ok(())
+}
+
+/// A wrong command line ends with status 2 and a line on standard error; an address that cannot be read, with 1 or 2.
+pub fn usage(check: &mut Check) -> Verdict {
+    // Somebody listens there: a program that attempts what it should not does not fail by accident.
+    let peer = check.listen("127.0.0.1")?;
+    let address = peer.address().to_string();
+    let wrong: [&[&str]; 10] = [
+        &[],
+        &["x"],
+        &["x", &address, "none", "hi"],
+        &["send"],
+        &["receive"],
+        &["send", &address, "none"],
+        &["receive", "127.0.0.1:0"],
+        &["receive", "127.0.0.1:0", "morse"],
+        &["send", &address, "Length", "hi"],
+        &["receive", "127.0.0.1:0", "none", "more"],
+    ];
+    for arguments in wrong {
+        check.start(arguments)?.finish_with(2)?.expect_stdout(b"")?.expect_some_error()?;
+    }
+    for unreadable in ["127.0.0.1", "127.0.0.1:70000", "127.0.0.1:port"] {
+        let finished = check.start(["send", unreadable, "none", "hi"])?.finish()?;
+        finished.expect_status(&[1, 2])?.expect_stdout(b"")?.expect_some_error()?;
+    }
+    Ok(())
+}
+
+/// A failure is one line on standard error that names what was attempted and on what.
+pub fn error_line(check: &mut Check) -> Verdict {
+    let nobody = check.refusing("127.0.0.1")?;
+    let sender = check.start(["send", &nobody.address().to_string(), "length", "x"])?;
+    sender.finish()?.expect_error_line(&nobody.address().port().to_string())?;
+
+    let stranger = check.listen("127.0.0.1")?;
+    let receiver = check.start(["receive", &stranger.address().to_string(), "none"])?;
+    receiver.finish()?.expect_last_error_line(&stranger.address().port().to_string())?;
+    Ok(())
+}
+
+/// HOST may be a name, and a sender tries each address that the name has. Here nobody listens at `localhost`'s IPv6
+/// address, which most systems try first. What the bytes are is judged elsewhere.
+pub fn host_names(check: &mut Check) -> Verdict {
+    let mut peer = check.listen("127.0.0.1")?;
+    let address = format!("localhost:{}", peer.address().port());
+    let sender = check.start(["send", &address, "none", "hi"])?;
+    let mut connection = peer.accept(&sender)?;
+    connection.read_to_end(64)?;
+    sender.finish_with(0)?;
+
+    let mut receiver = Receiver::start_with(check, "localhost:0", Framing::Delimiter.name())?;
+    let _sender = receiver.sender_of([Framing::Delimiter.frame("hi")])?;
+    receiver.expect(&line_for("hi"), |_| None)
+}
