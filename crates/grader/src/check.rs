@@ -131,6 +131,23 @@ impl<'a> Check<'a> {
         Server::ready(program, crate::sockets::listening)
     }
 
+    /// As [`Check::start_server`], with a word on how: limits, descriptors, a disk of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Check::start_server`]; what this machine cannot give is `Unsupported`.
+    pub fn start_server_job<I>(
+        &mut self,
+        arguments: I,
+        adjust: impl FnOnce(&mut Job),
+    ) -> Verdict<Server>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let program = self.start_job(arguments, adjust)?;
+        Server::ready(program, crate::sockets::listening)
+    }
+
     /// Starts a server where one has listened before. Should a stranger have taken the port in between, that is no fault of
     /// the program's.
     ///

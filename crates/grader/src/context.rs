@@ -149,6 +149,8 @@ pub(crate) struct Context {
     /// Sockets that were dropped while failing.
     kept: RefCell<Vec<Rc<Socket>>>,
     pub connections: Cell<u32>,
+    /// The program whose end of a connection closed before everything had come, if that is why the last step failed.
+    pub hung_up: Cell<Option<usize>>,
 }
 
 /// The two looks that prove a stall.
@@ -168,6 +170,7 @@ impl Context {
             failing: Cell::new(false),
             kept: RefCell::default(),
             connections: Cell::new(0),
+            hung_up: Cell::new(None),
         }
     }
 
@@ -205,6 +208,7 @@ impl Context {
     /// A failure with the goal's words: the program ended, stalls, floods or is too late; or what `attempt` says.
     pub fn wait<T>(&self, goal: &Goal, attempt: impl FnMut() -> Verdict<Option<T>>) -> Verdict<T> {
         self.go_on();
+        self.hung_up.set(None);
         let waited = self.try_wait(goal, attempt);
         self.failing.set(matches!(waited, Err(Stop::Failed(_))));
         waited
@@ -446,6 +450,15 @@ impl Context {
             let stderr = String::from_utf8_lossy(&program.stderr.bytes);
             let ended = steps::ended(&program.lane.program, exit, &stderr);
             failure.symptom = Symptom::Exited;
+            failure.got = format!("{}\n{ended}", failure.got);
+        }
+        // Of a program that hung up and ended, its own last words say why.
+        if let Some(program) = self.hung_up.get().and_then(|who| programs.get(who))
+            && !program.serves
+            && let Some(exit) = program.exit.as_ref().filter(|exit| !has_crashed(exit))
+        {
+            let stderr = String::from_utf8_lossy(&program.stderr.bytes);
+            let ended = steps::ended(&program.lane.program, exit, &stderr);
             failure.got = format!("{}\n{ended}", failure.got);
         }
         let crashed = |program: &&ProgramState| program.exit.as_ref().is_some_and(has_crashed);

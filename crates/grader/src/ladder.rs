@@ -27,7 +27,8 @@ const COLUMNS: std::ops::RangeInclusive<usize> = 50..=120;
 const TIME_COLUMNS: usize = 8;
 /// The columns of an arrow's beginning, and of the indent below it.
 const LEAD_COLUMNS: usize = 4;
-/// How many lines a row's data may fill.
+/// How many lines a row's data may fill: a text that is there as a whole. Of what is long or no text, one line is
+/// enough to tell it from other data, and the story stays in sight.
 const DATA_LINES: usize = 3;
 /// How many lines of standard error a row shows, from the beginning and from the end.
 const STDERR_LINES: (usize, usize) = (8, 4);
@@ -170,7 +171,8 @@ impl<'a> Ladder<'a> {
         };
         let width = self.inner - LEAD_COLUMNS - 1;
         let first_width = width.saturating_sub(tail_columns).max(width / 2);
-        let room = width * DATA_LINES - (width - first_width) - LEAD_COLUMNS;
+        let room = width * data_lines(&event.what) - (width - first_width);
+        let room = room.saturating_sub(LEAD_COLUMNS);
         let texts = fill(&self.parts(event, room), first_width, width);
         let texts = if matches!(event.what, What::Stderr { .. }) {
             without_middle(texts, STDERR_LINES, self.glyphs.ellipsis)
@@ -379,6 +381,22 @@ pub(crate) fn ascii(text: &str) -> String {
         }
     }
     plain
+}
+
+/// How many lines the data of an event may fill.
+fn data_lines(what: &What) -> usize {
+    let (What::Sent { bytes, .. }
+    | What::Received { bytes, .. }
+    | What::DatagramSent { bytes, .. }
+    | What::DatagramReceived { bytes, .. }
+    | What::Stdin { bytes }
+    | What::Stdout { bytes }) = what
+    else {
+        return DATA_LINES;
+    };
+    let is_whole = bytes.total_bytes == (bytes.head.len() + bytes.tail.len()) as u64;
+    let is_text = std::str::from_utf8(&[bytes.head.as_slice(), &bytes.tail].concat()).is_ok();
+    if is_whole && is_text { DATA_LINES } else { 1 }
 }
 
 /// The grader's and the program's address of a datagram.

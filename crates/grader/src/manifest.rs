@@ -33,6 +33,9 @@ pub struct CheckEntry {
     /// Checks without which this one shows nothing.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// Whether it measures how long something takes: then no other check runs beside it.
+    #[serde(default)]
+    pub alone: bool,
     /// The anchor of the handout's section that teaches it.
     pub lesson: String,
     /// What the program promises, in one sentence.

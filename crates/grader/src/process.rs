@@ -124,6 +124,15 @@ impl Program {
         }
     }
 
+    /// Whether one of its threads sleeps in a call until a socket takes more.
+    pub fn is_blocked_in_send(&self) -> bool {
+        let sends = |thread: &look::ThreadView| {
+            let direction = look::Direction::Send;
+            matches!(&thread.waiting, look::Waiting::Descriptor { direction: wanted, .. } if *wanted == direction)
+        };
+        look::look(&self.pids()).threads.iter().any(sends)
+    }
+
     /// Compares what it prints with `pattern` as it comes, instead of keeping it.
     pub fn compare_stdout(&self, pattern: Pattern) {
         self.context.compare_stdout(self.index, pattern);
@@ -139,6 +148,21 @@ impl Program {
         self.context.wait(&goal, || {
             Ok(self.with(|state| line(&state.stdout.bytes, number).map(<[u8]>::to_vec)))
         })
+    }
+
+    /// Tries `attempt` until it gives something: for what stands outside of the program, such as a file that it writes.
+    /// `expected` says what should come, as the learner reads it.
+    ///
+    /// # Errors
+    ///
+    /// A failure if the program ends or stalls before; or what `attempt` says.
+    pub fn await_that<T>(
+        &self,
+        expected: impl Into<String>,
+        attempt: impl FnMut() -> Verdict<Option<T>>,
+    ) -> Verdict<T> {
+        let goal = Goal { quick: true, ..Goal::of(self.index, expected.into()) };
+        self.context.wait(&goal, attempt)
     }
 
     /// Waits until it ends by itself, whatever its status.
@@ -376,9 +400,15 @@ impl Program {
         if failure.symptom.is_silence() {
             let is_line = line(&printed, 0).is_some();
             failure.symptom = if is_line { Symptom::BadReadyLine } else { Symptom::NoReadyLine };
-            if !printed.is_empty() {
-                failure.got = format!("{}\n{}", steps::printed(&escape(&printed)), failure.got);
+            let stderr = self.with(|state| state.stderr.bytes.clone());
+            let mut news = vec![steps::does_not_listen(&self.name()), failure.got];
+            if says_ready(&stderr) {
+                news.insert(0, steps::printed_on_stderr(&escape(&stderr)));
             }
+            if !printed.is_empty() {
+                news.insert(0, steps::printed(&escape(&printed)));
+            }
+            failure.got = news.join("\n");
         }
         failure.into()
     }
@@ -489,13 +519,26 @@ impl Finished {
     ///
     /// A failure that shows what stands there.
     pub fn expect_error_line(&self, what: &str) -> Verdict<&Self> {
+        self.one_error_line(what, what)
+    }
+
+    /// As [`Finished::expect_error_line`] with an address: its port alone will do, since a HOST may have been a name.
+    ///
+    /// # Errors
+    ///
+    /// A failure that shows what stands there.
+    pub fn expect_error_line_about(&self, address: SocketAddr) -> Verdict<&Self> {
+        self.one_error_line(&address.port().to_string(), &address.to_string())
+    }
+
+    fn one_error_line(&self, what: &str, shown: &str) -> Verdict<&Self> {
         let stderr = String::from_utf8_lossy(&self.output.stderr);
         let lines = stderr.lines().filter(|line| !line.trim().is_empty()).count();
         let names = predicates::str::contains(what);
         if lines == 1 && names.eval(&stderr) {
             return Ok(self);
         }
-        let (expected, got) = steps::error_line(what, lines, &escape(&self.output.stderr));
+        let (expected, got) = steps::error_line(shown, lines, &escape(&self.output.stderr));
         Err(Failure::new(Symptom::WrongStderr, expected, got).into())
     }
 
@@ -505,14 +548,26 @@ impl Finished {
     ///
     /// A failure that shows what stands there.
     pub fn expect_last_error_line(&self, what: &str) -> Verdict<&Self> {
+        self.last_error_line(what, what)
+    }
+
+    /// As [`Finished::expect_last_error_line`] with an address, of which the port alone will do.
+    ///
+    /// # Errors
+    ///
+    /// A failure that shows what stands there.
+    pub fn expect_last_error_line_about(&self, address: SocketAddr) -> Verdict<&Self> {
+        self.last_error_line(&address.port().to_string(), &address.to_string())
+    }
+
+    fn last_error_line(&self, what: &str, shown: &str) -> Verdict<&Self> {
         let stderr = String::from_utf8_lossy(&self.output.stderr);
         let last = stderr.lines().rfind(|line| !line.trim().is_empty());
         if last.is_some_and(|line| predicates::str::contains(what).eval(line)) {
             return Ok(self);
         }
-        let lines = usize::from(last.is_some());
-        let last = escape(last.unwrap_or_default().as_bytes());
-        let (expected, got) = steps::error_line(what, lines, &last);
+        let stands = last.map_or_else(|| escape(&self.output.stderr), |last| escape(last.as_bytes()));
+        let (expected, got) = steps::last_error_line(shown, last.is_some(), &stands);
         Err(Failure::new(Symptom::WrongStderr, expected, got).into())
     }
 
@@ -539,7 +594,7 @@ impl Finished {
         if self.output.stderr.iter().any(|byte| !byte.is_ascii_whitespace()) {
             return Ok(self);
         }
-        let (expected, got) = steps::error_line("", 0, "");
+        let (expected, got) = steps::some_error(&escape(&self.output.stderr));
         Err(Failure::new(Symptom::WrongStderr, expected, got).into())
     }
 }
@@ -616,6 +671,15 @@ impl Server {
         Ok(Self { program, address })
     }
 
+    /// The address in the first line of standard output, if that is a ready line.
+    ///
+    /// # Errors
+    ///
+    /// A failure if it prints without end.
+    pub fn first_line_address(&self) -> Verdict<Option<SocketAddr>> {
+        Ok(line(&self.stdout_so_far()?, 0).and_then(parse_ready_line))
+    }
+
     /// The address at which it really listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -644,8 +708,12 @@ impl Server {
             return Ok(());
         }
         let symptom = if printed.is_empty() { Symptom::NoReadyLine } else { Symptom::BadReadyLine };
-        let (expected, got) =
+        let (expected, mut got) =
             steps::ready_line_only(&escape(expected.as_bytes()), &escape(&printed));
+        let stderr = self.stderr_so_far()?;
+        if printed.is_empty() && says_ready(&stderr) {
+            got = format!("{got}\n{}", steps::printed_on_stderr(&escape(&stderr)));
+        }
         Err(Failure::new(symptom, expected, got).into())
     }
 }
@@ -654,6 +722,11 @@ impl Server {
 fn parse_ready_line(line: &[u8]) -> Option<SocketAddr> {
     let text = std::str::from_utf8(line).ok()?;
     text.strip_prefix("listening on ")?.parse().ok()
+}
+
+/// Whether what stands on standard error looks like a ready line that went to the wrong stream.
+fn says_ready(stderr: &[u8]) -> bool {
+    String::from_utf8_lossy(stderr).to_lowercase().contains("listening on")
 }
 
 /// Whether a connection to `said` arrives at a socket that is bound to `real`.

@@ -110,6 +110,11 @@ impl ModuleReport {
         self.sum(Kind::Stretch, CheckReport::points)
     }
 
+    /// Points that stretch checks are worth.
+    pub fn max_bonus(&self) -> u32 {
+        self.sum(Kind::Stretch, |check| check.max_points)
+    }
+
     /// Whether every core check passed.
     pub fn core_passed(&self) -> bool {
         self.error.is_none()

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use sandbox::Sandbox;
@@ -23,6 +23,9 @@ use crate::wording::steps;
 const AT_ONCE: usize = 12;
 /// Counts the folders of checks, so that none is used twice.
 static FOLDERS: AtomicU64 = AtomicU64::new(0);
+/// Held for reading by every check that runs, and for writing by one that has to run alone: several gradings may go on at
+/// the same time.
+static TRACK: RwLock<()> = RwLock::new(());
 /// How often a check is run again when the grader itself failed.
 const TRIES: u32 = 2;
 
@@ -114,13 +117,15 @@ impl Board {
     fn next(&self, plan: &Plan, entries: &[&CheckEntry]) -> Option<usize> {
         let mut slots = self.lock();
         loop {
-            let (mut waits, mut skips) = (false, false);
+            let (mut waits, mut skips, mut alone) = (false, false, None);
             for index in 0..entries.len() {
                 if !matches!(slots[index], Slot::Waiting) {
                     continue;
                 }
                 match self.needs(&slots, plan, entries[index]) {
                     Needs::Open => waits = true,
+                    // It comes last, when nothing else runs.
+                    Needs::Met if entries[index].alone => alone = alone.or(Some(index)),
                     Needs::Met => {
                         slots[index] = Slot::Running;
                         return Some(index);
@@ -136,8 +141,13 @@ impl Board {
                 self.changed.notify_all();
                 continue;
             }
+            let runs = slots.iter().any(|slot| matches!(slot, Slot::Running));
+            if let Some(index) = alone.filter(|_| !runs) {
+                slots[index] = Slot::Running;
+                return Some(index);
+            }
             // If nothing runs, what is left needs itself and nobody would ever wake this thread: it is reported as lost.
-            if !waits || !slots.iter().any(|slot| matches!(slot, Slot::Running)) {
+            if !(waits || alone.is_some()) || !runs {
                 return None;
             }
             slots = self.changed.wait(slots).unwrap_or_else(PoisonError::into_inner);
@@ -200,6 +210,11 @@ fn run_check(plan: &Plan, sandbox: &Sandbox, entry: &CheckEntry) -> CheckReport 
         let error = Stop::Error(anyhow::anyhow!(steps::no_such_function(&entry.id)));
         return conclude(plan, entry, Err(error), &[], began.elapsed());
     };
+    let (_beside_others, _alone) = match entry.alone {
+        false => (Some(TRACK.read()), None),
+        true => (None, Some(TRACK.write())),
+    };
+    let began = Instant::now();
     let mut tries = 1;
     loop {
         // Several gradings may share one sandbox, at the same time too.

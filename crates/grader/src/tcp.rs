@@ -20,6 +20,7 @@ use crate::look;
 use crate::pattern::Pattern;
 use crate::process::Program;
 use crate::record::{Lane, Sample, What};
+use crate::sockets;
 use crate::wording::steps;
 
 pub use arrivals::Arrival;
@@ -40,6 +41,9 @@ pub struct Buffers {
 
 /// A program that takes nothing for so long is regarded as stuck. If it was slow, less is sent, which harms no check.
 const STUCK_AFTER: Duration = Duration::from_millis(150);
+
+/// A program that sleeps in a send, to a socket that has got nothing for so long, is blocked for good.
+const SURE_AFTER: Duration = Duration::from_millis(15);
 
 /// How a stream ended, as the grader's kernel saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,11 +96,11 @@ impl Connection {
             Err(error) if is_in_progress(&error) => {
                 let goal = Goal::on(&socket, PollFlags::OUT, who, expected.clone());
                 context.wait(&goal, || match socket.take_error()? {
-                    Some(error) => Err(refused(&error, &expected)),
+                    Some(error) => Err(refused(&context, &lane, to, &error, &expected)),
                     None => Ok(socket.peer_addr().is_ok().then_some(())),
                 })?;
             }
-            Err(error) => return Err(refused(&error, &expected)),
+            Err(error) => return Err(refused(&context, &lane, to, &error, &expected)),
         }
         let mut connection = Self::new(context, socket, who, lane)?;
         connection.peer = to;
@@ -167,7 +171,9 @@ impl Connection {
             self.unechoed.extend_from_slice(bytes);
         }
         self.send_all(bytes)?;
-        self.record(What::Sent { bytes: Sample::of(bytes), segments: 1 });
+        if !bytes.is_empty() {
+            self.record(What::Sent { bytes: Sample::of(bytes), segments: 1 });
+        }
         Ok(())
     }
 
@@ -404,6 +410,33 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Waits until `program` is blocked in a send to this connection, from which the grader does not read, or nothing has
+    /// come for a while. A program that was slow is not blocked then, which harms no check.
+    ///
+    /// # Errors
+    ///
+    /// A failure if the program ends.
+    pub fn await_blocked_sender(&mut self, program: &Program) -> Verdict {
+        let context = Rc::clone(&self.context);
+        let socket = Rc::clone(&self.socket);
+        let expected = steps::takes_bytes(&self.lane.program, 1);
+        let goal = Goal { quick: true, ..Goal::on(&*socket, PollFlags::IN, self.who, expected) };
+        let (mut waiting, mut since) = (0, Instant::now());
+        let waited = context.wait(&goal, || {
+            let now = sockets::queues(&socket).0;
+            if now != waiting {
+                (waiting, since) = (now, Instant::now());
+            }
+            let is_over = since.elapsed() > STUCK_AFTER
+                || (since.elapsed() > SURE_AFTER && program.is_blocked_in_send());
+            Ok(is_over.then_some(()))
+        });
+        match waited {
+            Err(Stop::Failed(failure)) if failure.symptom == Symptom::Stalled => Ok(()),
+            other => other,
+        }
     }
 
     /// Expects no further byte: looks until the stream ends, or nothing has come for a while, and either will do.
@@ -672,6 +705,7 @@ impl Connection {
             Some(End::Reset) => (Symptom::Reset, steps::was_reset(self.consumed)),
             _ => (Symptom::CutShort, steps::ended_after(self.consumed)),
         };
+        self.context.hung_up.set(self.who);
         self.context.fail(Failure::new(symptom, expected, got))
     }
 
@@ -852,8 +886,15 @@ fn address_of(address: io::Result<socket2::SockAddr>) -> Verdict<SocketAddr> {
     Ok(address)
 }
 
-fn refused(error: &io::Error, expected: &str) -> Stop {
+fn refused(
+    context: &Context,
+    lane: &Lane,
+    to: SocketAddr,
+    error: &io::Error,
+    expected: &str,
+) -> Stop {
     let got = steps::connect_failed(error);
+    context.recorder.record(lane, What::Note { text: steps::cannot_connect(to, error) });
     Failure::new(Symptom::Refused, expected, got).into()
 }
 

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use crate::bytes::thousands;
 use crate::report::Status;
 
+pub mod file_transfer;
 pub mod http_mini;
 pub mod sockopt;
 pub mod steps;
@@ -309,6 +310,9 @@ pub const LESSON: &str = "Lesson:";
 /// Stands over the failures that are not told in full.
 pub const ALSO_FAILED: &str = "Also failed";
 
+/// Stands over the command that tells one of them in full.
+pub const DETAILS: &str = "One of them in full, with its hint:";
+
 /// A module of which nothing is written yet, in one line.
 pub fn untouched(checks: u64) -> String {
     format!("{}, not implemented yet", counted(checks, "check", "checks"))
@@ -410,8 +414,16 @@ pub fn next_stretch(place: &str) -> String {
 pub const NEXT_AGAIN: &str =
     "Next: run this again; if the grader fails again, report it with the lines above";
 
-/// Nothing is left to mend.
-pub const NEXT_LIST: &str = "Nothing failed. Next: choose another module from";
+/// The checks that were chosen pass.
+pub const NEXT_ALL_CHECKS: &str = "Nothing failed. Next: run all checks of the module";
+
+/// Nothing is left to mend in a module.
+pub fn next_module(module: &str) -> String {
+    format!("Nothing failed, {module} is finished. Next: see what is left of the course")
+}
+
+/// Nothing is left to mend in several modules.
+pub const NEXT_OVERVIEW: &str = "Nothing failed. Next: see what is left of the course";
 
 // ---- plain ASCII ----
 

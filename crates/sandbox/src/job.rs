@@ -31,6 +31,9 @@ pub struct Job {
     pub network: Network,
     /// A small disk that only this program sees.
     pub disk: Option<Disk>,
+    /// What this program reads in `/etc/hosts`, which names its resolver knows; `hosts(5)`. None:
+    /// what the caller reads there.
+    pub hosts: Option<String>,
 }
 
 impl Job {
@@ -54,6 +57,7 @@ impl Job {
             extra_descriptors: 0,
             network: Network::Host,
             disk: None,
+            hosts: None,
         }
     }
 }

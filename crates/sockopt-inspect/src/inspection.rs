@@ -192,7 +192,8 @@ pub(crate) fn printed_to_the_end(program: &Program) -> Verdict<Vec<u8>> {
     }
 }
 
-fn goes_on(failure: &Failure) -> bool {
+/// Whether a program that should have ended has not.
+pub(crate) fn goes_on(failure: &Failure) -> bool {
     failure.symptom.is_silence() || failure.symptom == Symptom::StillRunning
 }
 

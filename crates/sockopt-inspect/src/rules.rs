@@ -4,7 +4,7 @@ use grader::wording::sockopt;
 use grader::{Check, Connection, Failure, Finished, Program, Stop, Symptom, Verdict};
 use socket2::Type;
 
-use crate::inspection::{Inspection, ended_instead, printed_to_the_end};
+use crate::inspection::{ended_instead, goes_on, printed_to_the_end};
 use crate::truth::{self, Truth};
 
 /// The broadcast address of the loopback network, with the port of the discard service: nothing is ever sent there.
@@ -148,7 +148,14 @@ pub fn stays_open(check: &mut Check) -> Verdict {
     program.write_stdin(b"a line\nmore")?;
     expect_open(&program, &mut connection)?;
     program.close_stdin();
-    program.finish_with(0)?;
+    let finished = program.finish().map_err(|stop| match stop {
+        Stop::Failed(mut failure) if goes_on(&failure) => {
+            failure.symptom = Symptom::StillRunning;
+            Stop::Failed(failure)
+        }
+        other => other,
+    })?;
+    finished.expect_status(&[0])?;
     connection.expect_end()
 }
 
@@ -200,9 +207,9 @@ pub fn error_line(check: &mut Check) -> Verdict {
 /// HOST may be a name, and each address that the name has is tried. Here nobody listens at `localhost`'s IPv6 address,
 /// which most systems try first.
 pub fn host_names(check: &mut Check) -> Verdict {
-    let peer = check.listen("127.0.0.1")?;
+    let mut peer = check.listen("127.0.0.1")?;
     let address = format!("localhost:{}", peer.address().port());
-    let report = Inspection::of(check, &["tcp", &address])?;
-    report.expect_socket("peer", &peer.address().to_string())?;
+    let program = check.start(["tcp", &address])?;
+    peer.accept(&program)?;
     Ok(())
 }

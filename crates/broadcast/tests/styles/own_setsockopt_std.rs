@@ -10,7 +10,8 @@ const SO_REUSEADDR: c_int = 2;
 
 unsafe extern "C" {
     fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
-    fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, len: c_uint) -> c_int;
+    fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, len: c_uint)
+    -> c_int;
     fn bind(fd: c_int, address: *const c_void, length: c_uint) -> c_int;
 }
 

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
+use crate::bytes::thousands;
+
 use super::{Direction, Object, TcpView, ThreadView, UdpView, View, Waiting};
 
 /// More descriptors of one wait than this are counted, not named.
@@ -209,7 +211,7 @@ fn condition(on: &Object, direction: Direction) -> String {
 }
 
 fn bytes_wait(bytes: u32) -> String {
-    if bytes == 1 { "1 byte waits".to_owned() } else { format!("{bytes} bytes wait") }
+    if bytes == 1 { "1 byte waits".to_owned() } else { format!("{} bytes wait", thousands(bytes.into())) }
 }
 
 /// The ports on which the processes listen: of a connection to one of them, the peer came.

@@ -21,9 +21,11 @@ const TODO_MESSAGES: usize = 4;
 const COLUMNS: std::ops::RangeInclusive<usize> = 60..=120;
 /// Prose is not set wider than this: longer lines are hard to read.
 const PROSE_COLUMNS: usize = 90;
-/// The command that grades, and the one that lists the modules.
+/// The command that grades, and the one that knows what is left of the course.
 const GRADE: &str = "cargo xtask grade";
-const LIST: &str = "cargo xtask list";
+const OVERVIEW: &str = "cargo xtask";
+/// The points of all core checks of a module.
+const CORE_POINTS: u32 = 100;
 const BOLD: Paint = Paint::new().effects(Effects::BOLD);
 const DIM: Paint = Paint::new().effects(Effects::DIMMED);
 const GOOD: Paint = AnsiColor::Green.on_default();
@@ -153,13 +155,13 @@ impl Page<'_> {
     }
 
     fn header(&mut self, module: &ModuleReport) {
-        let mut score = wording::score(module.score(), module.max_score());
-        let stretch = module.checks.iter().filter(|check| check.kind == Kind::Stretch);
-        let stretch: u32 = stretch.map(|check| check.max_points).sum();
-        if stretch > 0 {
-            score = format!("{score}, {}", wording::bonus(module.bonus(), stretch));
-        }
-        self.two_sides(&module.module, &score);
+        // With chosen checks alone there may be no core points at all.
+        let core = Some(module.max_score()).filter(|max| *max > 0 || module.checks.is_empty());
+        let core = core.map(|max| wording::score(module.score(), max));
+        let stretch = Some(module.max_bonus()).filter(|max| *max > 0);
+        let stretch = stretch.map(|max| wording::bonus(module.bonus(), max));
+        let score: Vec<String> = core.into_iter().chain(stretch).collect();
+        self.two_sides(&module.module, &score.join(", "));
         let program = self.printable(&module.program);
         self.painted_line(DIM, &program);
         self.blank();
@@ -178,7 +180,9 @@ impl Page<'_> {
             let checks = module.checks.iter().filter(|check| check.kind == kind);
             for (index, check) in checks.enumerate() {
                 if index == 0 && kind == Kind::Stretch {
-                    self.blank();
+                    if module.max_score() > 0 {
+                        self.blank();
+                    }
                     self.line(&format!("  {}", wording::STRETCH));
                 }
                 self.check_line(check, &widths);
@@ -242,6 +246,9 @@ impl Page<'_> {
                     format!("{:id_columns$}  {}", check.id, wording::heading(symptom(check)));
                 self.hanging(2, id_columns + 2, &text);
             }
+            self.prose(2, wording::DETAILS);
+            let details = self.printable(&format!("{} --check {}", command(module), brief[0].id));
+            self.line(&format!("    {details}"));
             self.blank();
         }
         if !todo.is_empty() {
@@ -548,7 +555,18 @@ fn next_step(report: &Report) -> (String, String) {
     }
     match modules.iter().find(|module| failed(module, Kind::Stretch)) {
         Some(module) => (wording::next_stretch(&place(module)), command(module)),
-        None => (wording::NEXT_LIST.to_owned(), LIST.to_owned()),
+        None => after_all(modules),
+    }
+}
+
+/// Nothing failed: what is left after that.
+fn after_all(modules: &[ModuleReport]) -> (String, String) {
+    // Whoever chose some checks has not seen the others.
+    let partial = modules.iter().find(|module| module.max_score() < CORE_POINTS);
+    match (partial, modules) {
+        (Some(module), _) => (wording::NEXT_ALL_CHECKS.to_owned(), command(module)),
+        (None, [one]) => (wording::next_module(&one.module), OVERVIEW.to_owned()),
+        (None, _) => (wording::NEXT_OVERVIEW.to_owned(), OVERVIEW.to_owned()),
     }
 }
 

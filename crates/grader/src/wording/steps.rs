@@ -11,6 +11,7 @@ use sandbox::Exit;
 use crate::bytes::{self, thousands};
 use crate::record::Sample;
 use crate::resources::Footprint;
+use crate::wording::byte_count;
 
 /// How many columns of bytes an expectation shows.
 const SHOWN_COLUMNS: usize = 60;
@@ -34,6 +35,16 @@ pub fn printed(text: &str) -> String {
     } else {
         format!("this on standard output: \"{}\"", shorten(text))
     }
+}
+
+/// The ready line, or what looks like it, on the wrong stream.
+pub fn printed_on_stderr(text: &str) -> String {
+    format!("this on standard error instead: \"{}\"", shorten(text))
+}
+
+/// No socket of the program listens.
+pub fn does_not_listen(who: &str) -> String {
+    format!("no socket of {who} is ready yet")
 }
 
 /// The grader found a server's address by itself.
@@ -101,6 +112,11 @@ pub fn connects(who: &str, to: SocketAddr) -> String {
     format!("{who} connects to {to}")
 }
 
+/// The grader could not connect.
+pub fn cannot_connect(to: SocketAddr, error: &std::io::Error) -> String {
+    format!("the grader cannot connect to {to}: {error}")
+}
+
 /// Why connecting failed.
 pub fn connect_failed(error: &std::io::Error) -> String {
     format!("connect failed: {error}")
@@ -108,7 +124,7 @@ pub fn connect_failed(error: &std::io::Error) -> String {
 
 /// That a program takes what the grader sends.
 pub fn takes_bytes(who: &str, count: usize) -> String {
-    format!("{who} reads what the grader sends ({} bytes left)", thousands(count as u64))
+    format!("{who} reads what the grader sends ({} left)", byte_count(count as u64))
 }
 
 /// That a program reads all that was sent.
@@ -118,7 +134,7 @@ pub fn reads_all(who: &str) -> String {
 
 /// That a program reads a segment.
 pub fn reads_segment(who: &str, count: usize) -> String {
-    format!("{who} reads a segment of {count} byte{}", if count == 1 { "" } else { "s" })
+    format!("{who} reads a segment of {}", byte_count(count as u64))
 }
 
 /// That a program reads its standard input.
@@ -133,7 +149,7 @@ pub fn sends_bytes(who: &str, expected: &[u8], done: usize) -> String {
     if before == 0 {
         format!("{left} from {who}")
     } else {
-        format!("{left} from {who}, after the {} bytes that came", thousands(before))
+        format!("{left} from {who}, after the {} that came", byte_count(before))
     }
 }
 
@@ -151,8 +167,8 @@ pub fn no_datagram() -> &'static str {
 /// Two datagrams at their first difference.
 pub fn datagram_bytes(expected: &str, got: &str, wanted: u64, came: u64) -> (String, String) {
     (
-        format!("a datagram of {} bytes:\n{expected}", thousands(wanted)),
-        format!("a datagram of {} bytes:\n{got}", thousands(came)),
+        format!("a datagram of {}:\n{expected}", byte_count(wanted)),
+        format!("a datagram of {}:\n{got}", byte_count(came)),
     )
 }
 
@@ -257,7 +273,7 @@ pub fn no_loopback_broadcast() -> &'static str {
 
 /// That the rest of many bytes comes.
 pub fn sends_many(who: &str, total: u64, done: u64) -> String {
-    format!("{} bytes from {who}; {} came so far", thousands(total), thousands(done))
+    format!("{} from {who}; {} came so far", byte_count(total), thousands(done))
 }
 
 /// That these bytes of a pattern come.
@@ -314,15 +330,13 @@ pub fn stops(who: &str) -> String {
 pub fn ended_after(consumed: u64) -> String {
     match consumed {
         0 => "the end of the stream, and not one byte before it".to_owned(),
-        1 => "the end of the stream after 1 byte".to_owned(),
-        _ => format!("the end of the stream after {} bytes", thousands(consumed)),
+        _ => format!("the end of the stream after {}", byte_count(consumed)),
     }
 }
 
 /// The connection was reset.
 pub fn was_reset(consumed: u64) -> String {
-    let after = thousands(consumed);
-    format!("a reset (RST) after {after} byte{}", if consumed == 1 { "" } else { "s" })
+    format!("a reset (RST) after {}", byte_count(consumed))
 }
 
 /// Bytes beyond those expected.
@@ -416,8 +430,8 @@ pub fn line_too_many(count: usize, line: &[u8]) -> (String, String) {
 /// Bytes on standard output, at the first difference.
 pub fn stdout_bytes(expected: &str, got: &str, wanted: u64, came: u64) -> (String, String) {
     (
-        format!("{} bytes on standard output:\n{expected}", thousands(wanted)),
-        format!("{} bytes on standard output:\n{got}", thousands(came)),
+        format!("{} on standard output:\n{expected}", byte_count(wanted)),
+        format!("{} on standard output:\n{got}", byte_count(came)),
     )
 }
 
@@ -426,18 +440,41 @@ pub fn error_line(what: &str, lines: usize, stderr: &str) -> (String, String) {
     let naming = if what.is_empty() { String::new() } else { format!(" that names {what}") };
     let expected = format!("exactly one line on standard error{naming}");
     let got = match lines {
-        0 => "nothing on standard error".to_owned(),
+        0 => no_error_line(stderr),
         1 => format!("one line: \"{}\"", shorten(stderr)),
         _ => format!("{lines} lines: \"{}\"", shorten(stderr)),
     };
     (expected, got)
 }
 
+/// A last line on standard error that names something; `stderr` is that line, or all there is without one.
+pub fn last_error_line(what: &str, is_line: bool, stderr: &str) -> (String, String) {
+    let expected = format!("a last line on standard error that names {what}");
+    let last = || format!("the last line: \"{}\"", shorten(stderr));
+    (expected, if is_line { last() } else { no_error_line(stderr) })
+}
+
+/// At least one line on standard error.
+pub fn some_error(stderr: &str) -> (String, String) {
+    ("a line on standard error that says what is wrong".to_owned(), no_error_line(stderr))
+}
+
+fn no_error_line(stderr: &str) -> String {
+    match stderr {
+        "" => "nothing on standard error".to_owned(),
+        blank => format!("nothing but white space on standard error: \"{}\"", shorten(blank)),
+    }
+}
+
 /// Words on standard error.
 pub fn error_containing(what: &str, stderr: &str) -> (String, String) {
     let expected =
         format!("a line on standard error that contains \"{}\"", bytes::escape(what.as_bytes()));
-    (expected, format!("on standard error: \"{}\"", shorten(stderr)))
+    let got = match stderr {
+        "" => no_error_line(stderr),
+        _ => format!("on standard error: \"{}\"", shorten(stderr)),
+    };
+    (expected, got)
 }
 
 /// The grader leaves what comes in the kernel's buffers.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
@@ -36,6 +36,8 @@ pub(super) struct Context {
     /// How many processes and threads the user had at the start; none for root, whom the limit on
     /// them does not bind.
     pub(super) tasks_of_user: Option<u64>,
+    /// The run's scratch folder.
+    pub(super) scratch: PathBuf,
 }
 
 struct Keeper {
@@ -98,6 +100,7 @@ fn serve(requests: OwnedFd, scratch: &Path) -> io::Result<()> {
     let context = Context {
         filter: Filter::for_keeper(),
         tasks_of_user: (user != 0).then(|| tree::tasks_of_user(user)),
+        scratch: scratch.to_owned(),
     };
     let hello = [&[HELLO_READY], scratch.as_os_str().as_encoded_bytes()].concat();
     message::send(&requests, &hello, &[])?;
@@ -105,13 +108,13 @@ fn serve(requests: OwnedFd, scratch: &Path) -> io::Result<()> {
     std::env::set_current_dir("/")?;
     let signals = signal_descriptor(&[libc::SIGCHLD])?;
     let mut keeper = Keeper { requests, signals, context, wardens: BTreeSet::new() };
-    let served = keeper.serve_until_end(scratch);
+    let served = keeper.serve_until_end();
     keeper.finish()?;
     served
 }
 
 impl Keeper {
-    fn serve_until_end(&mut self, scratch: &Path) -> io::Result<()> {
+    fn serve_until_end(&mut self) -> io::Result<()> {
         loop {
             let (asked, child_ended) = {
                 let mut polled = [
@@ -125,20 +128,20 @@ impl Keeper {
                 take_signals(&self.signals);
                 self.reap()?;
             }
-            if asked && !self.answer(scratch)? {
+            if asked && !self.answer()? {
                 return Ok(());
             }
         }
     }
 
     /// Takes one request; false when the caller is gone.
-    fn answer(&mut self, scratch: &Path) -> io::Result<bool> {
+    fn answer(&mut self) -> io::Result<bool> {
         let (request, mut descriptors) = message::receive(&self.requests)?;
         match request.as_slice() {
             b"" => return Ok(false),
             REQUEST_PROBE => {
                 if let Some(answer) = descriptors.pop() {
-                    self.start_probe(answer, scratch);
+                    self.start_probe(answer);
                 }
             }
             // A request that came without all of its descriptors is answered by the end of the
@@ -170,12 +173,12 @@ impl Keeper {
         }
     }
 
-    fn start_probe(&mut self, answer: OwnedFd, scratch: &Path) {
+    fn start_probe(&mut self, answer: OwnedFd) {
         let context = &self.context;
         let inherited = [&self.requests, &self.signals];
         let started = fork(|| {
             close_in_child(inherited);
-            probe::run(answer, scratch, context)
+            probe::run(answer, context)
         });
         // Without an answer the caller says that nothing could be found out.
         if let Ok(pid) = started {

@@ -1,33 +1,50 @@
-//! A network and a disk that only one program sees.
+//! A network, a disk and an `/etc/hosts` that only one program sees.
 
 use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
-use rustix::process::{DumpableBehavior, getegid, geteuid, set_dumpable_behavior};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
+use rustix::process::{DumpableBehavior, getegid, geteuid, getpid, set_dumpable_behavior};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use crate::job::{Disk, Job, Network};
 
+/// The file that the C library's resolver asks first, `hosts(5)`.
+const HOSTS: &str = "/etc/hosts";
+
 /// Moves this process, which has one thread, into the namespaces that the job asks for. Returns a
 /// descriptor of the disk's root, if there is a disk: good for reaching it from outside, for as
-/// long as the descriptor is open, whether or not the program still runs.
+/// long as the descriptor is open, whether or not the program still runs. `scratch` is the run's
+/// scratch folder, in which nothing of this stays.
 ///
 /// # Errors
 /// Names the step that this machine refuses.
-pub(super) fn enter(job: &Job) -> Result<Option<OwnedFd>, (&'static str, io::Error)> {
+pub(super) fn enter(
+    job: &Job,
+    scratch: &Path,
+) -> Result<Option<OwnedFd>, (&'static str, io::Error)> {
     let mut wanted = UnshareFlags::empty();
     wanted.set(UnshareFlags::NEWNET, job.network == Network::Lonely);
-    wanted.set(UnshareFlags::NEWNS, job.disk.is_some());
+    wanted.set(UnshareFlags::NEWNS, job.disk.is_some() || job.hosts.is_some());
     if wanted.is_empty() {
         return Ok(None);
     }
     unshare(wanted)?;
     if job.network == Network::Lonely {
         bring_loopback_up().map_err(|error| ("bring the loopback interface up", error))?;
+    }
+    if wanted.contains(UnshareFlags::NEWNS) {
+        // Else the mounts would show in the namespace that this one was copied from.
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+            .map_err(|error| ("make its mounts its own", error.into()))?;
+    }
+    if let Some(hosts) = &job.hosts {
+        replace_hosts(hosts, scratch)
+            .map_err(|error| ("give it an /etc/hosts of its own", error))?;
     }
     match &job.disk {
         None => Ok(None),
@@ -81,12 +98,23 @@ fn bring_loopback_up() -> io::Result<()> {
 }
 
 fn mount_disk(disk: &Disk) -> io::Result<OwnedFd> {
-    // Else the mount would show in the namespace that this one was copied from.
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     let options = format!("size={},nr_inodes={},mode=0755", disk.bytes, disk.inodes);
     let options = CString::new(options)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tmpfs", &disk.path, "tmpfs", flags, options.as_c_str())?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(&disk.path, flags, Mode::empty())?)
+}
+
+/// Puts a file with this text in the place of [`HOSTS`], which has to be there.
+fn replace_hosts(text: &str, scratch: &Path) -> io::Result<()> {
+    // No other process of the run has this number now.
+    let file = scratch.join(format!("hosts-{}", getpid().as_raw_pid()));
+    let written = fs::write(&file, text);
+    // The program may run as a user to whom the folder around the file is closed: it reads the
+    // mount, to which only the file's own mode applies.
+    let mounted = written.and_then(|()| Ok(mount_bind(&file, HOSTS)?));
+    // The mount keeps the file itself; where the program may write, it does not find it.
+    let removed = fs::remove_file(&file);
+    mounted.and(removed)
 }

@@ -15,14 +15,15 @@ use crate::layer;
 
 /// Writes one line a protection, its name, a tab and the reason why it is missing; returns the exit
 /// status.
-pub(super) fn run(answer: OwnedFd, scratch: &Path, context: &Context) -> i32 {
+pub(super) fn run(answer: OwnedFd, context: &Context) -> i32 {
+    let scratch = context.scratch.as_path();
     let folder = scratch.join("probe");
     let mut answer = fs::File::from(answer);
     let outcome = fs::create_dir_all(&folder).and_then(|()| {
         in_child(&mut answer, layer::LANDLOCK, || landlock(scratch, &folder))?;
         in_child(&mut answer, layer::SECCOMP, || seccomp(context))?;
-        in_child(&mut answer, layer::NETWORK, || network(&folder))?;
-        in_child(&mut answer, layer::DISK, || disk(&folder))?;
+        in_child(&mut answer, layer::NETWORK, || network(scratch, &folder))?;
+        in_child(&mut answer, layer::DISK, || disk(scratch, &folder))?;
         let reason = match context.tasks_of_user {
             Some(_) => "",
             None => "root is never bound by it",
@@ -80,16 +81,16 @@ fn give_up_new_privileges() -> Result<(), String> {
     rustix::thread::set_no_new_privs(true).map_err(|error| error.to_string())
 }
 
-fn network(folder: &Path) -> Result<(), String> {
+fn network(scratch: &Path, folder: &Path) -> Result<(), String> {
     let job = Job { network: Network::Lonely, ..Job::new("", folder) };
-    enter(&job)
+    enter(&job, scratch)
 }
 
-fn disk(folder: &Path) -> Result<(), String> {
+fn disk(scratch: &Path, folder: &Path) -> Result<(), String> {
     let disk = Disk { path: folder.to_owned(), bytes: 64 * 1024, inodes: 16 };
-    enter(&Job { disk: Some(disk), ..Job::new("", folder) })
+    enter(&Job { disk: Some(disk), ..Job::new("", folder) }, scratch)
 }
 
-fn enter(job: &Job) -> Result<(), String> {
-    namespace::enter(job).map(drop).map_err(|(step, error)| format!("cannot {step}: {error}"))
+fn enter(job: &Job, scratch: &Path) -> Result<(), String> {
+    namespace::enter(job, scratch).map(drop).map_err(|(step, error)| format!("cannot {step}: {error}"))
 }

@@ -56,7 +56,7 @@ fn prepare(
     rustix::process::umask(Mode::from_raw_mode(0o022));
 
     let unsupported = |(step, error)| fault(FaultKind::Unsupported, step, &error);
-    if let Some(disk) = namespace::enter(job).map_err(unsupported)? {
+    if let Some(disk) = namespace::enter(job, &context.scratch).map_err(unsupported)? {
         message::send(orders, &Report::DiskReady.encode(), &[disk.as_fd()])
             .map_err(step("hand over the disk"))?;
     }

@@ -135,6 +135,10 @@ pub(super) fn encode_job(job: &Job) -> Vec<u8> {
         writer.number(disk.bytes);
         writer.number(disk.inodes);
     }
+    writer.number(u64::from(job.hosts.is_some()));
+    if let Some(hosts) = &job.hosts {
+        writer.bytes(hosts.as_bytes());
+    }
     writer.0
 }
 
@@ -160,6 +164,10 @@ pub(super) fn decode_job(bytes: &[u8]) -> Option<Job> {
         0 => None,
         _ => Some(Disk { path: reader.path()?, bytes: reader.number()?, inodes: reader.number()? }),
     };
+    let hosts = match reader.number()? {
+        0 => None,
+        _ => Some(reader.text()?.into_string().ok()?),
+    };
     Some(Job {
         program,
         args,
@@ -171,6 +179,7 @@ pub(super) fn decode_job(bytes: &[u8]) -> Option<Job> {
         extra_descriptors,
         network,
         disk,
+        hosts,
     })
 }
 

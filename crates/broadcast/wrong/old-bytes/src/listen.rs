@@ -43,7 +43,7 @@ pub fn run(address: &str) -> Result<()> {
             Ok((_, sender)) => {
                 let text = buffer.split(|byte| *byte == 0).next().unwrap_or_default();
                 print_line(describe(sender, text))?;
-            },
+            }
             // No error here ends the listener; the rest keeps one that comes again at once from
             // burning a whole CPU.
             Err(error) => {

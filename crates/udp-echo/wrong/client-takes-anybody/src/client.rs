@@ -45,7 +45,11 @@ pub fn run(address: &str, messages: &[&str]) -> Result<()> {
 
 /// Finds the first address of `HOST:PORT` that answers `message`. Only the answer proves that a
 /// server is there, since sending succeeds without one.
-fn find_server(address: &str, message: &[u8], buffer: &mut [u8]) -> Result<(UdpSocket, SocketAddr)> {
+fn find_server(
+    address: &str,
+    message: &[u8],
+    buffer: &mut [u8],
+) -> Result<(UdpSocket, SocketAddr)> {
     let mut failure = anyhow!("resolve {address:?}: the name has no address");
     for candidate in resolve(address)? {
         let answer = connect_to(candidate).and_then(|socket| {

@@ -86,9 +86,6 @@ fn echo_one(socket: &UdpSocket, buffer: &mut [u8]) -> Result<()> {
     let count = socket.recv(buffer).context("receive")?;
     // It goes out whole or not at all, so there is no send_to_all. Success means that the kernel
     // took it, not that anybody received it.
-    socket
-        .send(&buffer[..count])
-        .with_context(|| format!("send {count} bytes to {client}"))?;
+    socket.send(&buffer[..count]).with_context(|| format!("send {count} bytes to {client}"))?;
     Ok(())
 }
-

@@ -92,9 +92,7 @@ fn echo_one(socket: &UdpSocket, buffer: &mut [u8]) -> Result<()> {
     // It goes out whole or not at all, so there is no send_to_all. Success means that the kernel
     // took it, not that anybody received it.
     let text = buffer.split(|byte| *byte == 0).next().unwrap_or_default();
-    socket
-        .send_to(text, client)
-        .with_context(|| format!("send {count} bytes to {client}"))?;
+    socket.send_to(text, client).with_context(|| format!("send {count} bytes to {client}"))?;
     Ok(())
 }
 
