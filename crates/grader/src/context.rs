@@ -455,7 +455,8 @@ impl Context {
         // Of a program that hung up and ended, its own last words say why.
         if let Some(program) = self.hung_up.get().and_then(|who| programs.get(who))
             && !program.serves
-            && let Some(exit) = program.exit.as_ref().filter(|exit| !has_crashed(exit))
+            && let Some(exit) = &program.exit
+            && (!has_crashed(exit) || matches!(failure.symptom, Symptom::Named(_)))
         {
             let stderr = String::from_utf8_lossy(&program.stderr.bytes);
             let ended = steps::ended(&program.lane.program, exit, &stderr);

@@ -126,9 +126,9 @@ impl Program {
 
     /// Whether one of its threads sleeps in a call until a socket takes more.
     pub fn is_blocked_in_send(&self) -> bool {
-        let sends = |thread: &look::ThreadView| {
-            let direction = look::Direction::Send;
-            matches!(&thread.waiting, look::Waiting::Descriptor { direction: wanted, .. } if *wanted == direction)
+        let sends = |thread: &look::ThreadView| match &thread.waiting {
+            look::Waiting::Descriptor { direction, .. } => *direction == look::Direction::Send,
+            _ => false,
         };
         look::look(&self.pids()).threads.iter().any(sends)
     }
@@ -566,7 +566,8 @@ impl Finished {
         if last.is_some_and(|line| predicates::str::contains(what).eval(line)) {
             return Ok(self);
         }
-        let stands = last.map_or_else(|| escape(&self.output.stderr), |last| escape(last.as_bytes()));
+        let stands =
+            last.map_or_else(|| escape(&self.output.stderr), |last| escape(last.as_bytes()));
         let (expected, got) = steps::last_error_line(shown, last.is_some(), &stands);
         Err(Failure::new(Symptom::WrongStderr, expected, got).into())
     }

@@ -249,7 +249,7 @@ fn run_once(
     let verdict = verdict.unwrap_or_else(|panic| Err(Stop::Error(panic_message(panic.as_ref()))));
     drop(check);
     // The programs are gone with the check; what they left in its folder goes with the run at the latest.
-    let _ = fs_err::remove_dir_all(&folder);
+    let _ = sandbox::scratch::remove(&folder);
     (verdict, recorder.events())
 }
 

@@ -27,7 +27,7 @@ mod layer;
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod portable;
-mod scratch;
+pub mod scratch;
 mod terminal;
 
 #[cfg(target_os = "linux")]

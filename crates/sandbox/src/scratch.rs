@@ -37,7 +37,10 @@ pub(crate) fn make(base: &Path) -> io::Result<PathBuf> {
 }
 
 /// Removes the folder and all below it, folders that a program locked included.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Something below it cannot be removed all the same.
+pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -40,6 +40,8 @@ fn main() -> ExitCode {
         ("lonely_program_is_open_to_the_caller", lonely_program_is_open_to_the_caller),
         ("small_disk", small_disk),
         ("disk_outlives_the_program", disk_outlives_the_program),
+        ("own_hosts", own_hosts),
+        ("own_hosts_beside_disk_and_network", own_hosts_beside_disk_and_network),
         ("ordinary_servers_run", ordinary_servers_run),
     ])
 }
@@ -385,6 +387,67 @@ fn disk_outlives_the_program() -> Outcome {
     running.kill()?;
     let file = running.path_inside(&sandbox.scratch().join("disk/kept"));
     same("file", fs::read_to_string(file)?, "still here".to_owned())
+}
+
+/// Not what any machine has in its own.
+const HOSTS: &str = "127.0.0.1 localhost\n127.0.0.1 two.test\n127.0.0.2 two.test\n";
+
+fn own_hosts() -> Outcome {
+    let sandbox = Sandbox::start()?;
+    let before = fs::read_to_string("/etc/hosts")?;
+    let mut job = python(
+        &sandbox,
+        "import os
+print(open('/etc/hosts').read(), end='')
+try:
+    open('/etc/hosts', 'a')
+    print('may write')
+except PermissionError:
+    print('may not write')
+print(os.listdir('.'), os.getuid(), os.getgid())",
+    );
+    job.hosts = Some(HOSTS.to_owned());
+    let got = match sandbox.spawn(&job) {
+        Ok(running) => {
+            drop(running);
+            output(&sandbox, &job)?
+        }
+        Err(error) => return explained(&sandbox, "mount namespace", &error),
+    };
+    let may = if reason_missing(&sandbox, "Landlock").is_none() { "may not" } else { "may" };
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    same("what it sees", got, format!("{HOSTS}{may} write\n[] {user} {group}\n"))?;
+    same("seen by all", fs::read_to_string("/etc/hosts")?, before.clone())?;
+    // The next program sees the machine's again, and one with an empty file of its own that.
+    let mut job = python(&sandbox, "print(open('/etc/hosts').read(), end='')");
+    same("without", output(&sandbox, &job)?, before)?;
+    job.hosts = Some(String::new());
+    same("empty", output(&sandbox, &job)?, String::new())?;
+    same("files left", fs::read_dir(sandbox.scratch())?.count(), 0)
+}
+
+fn own_hosts_beside_disk_and_network() -> Outcome {
+    let sandbox = Sandbox::start()?;
+    let mut job = with_disk(
+        &sandbox,
+        "import socket
+print(sorted(name for _, name in socket.if_nameindex()))
+open('disk/file', 'w').write(open('/etc/hosts').read())",
+    )?;
+    job.network = Network::Lonely;
+    job.hosts = Some(HOSTS.to_owned());
+    let mut running = match sandbox.spawn(&job) {
+        Ok(running) => running,
+        // The layer says which of the two is missing.
+        Err(error) if reason_missing(&sandbox, "network namespace").is_some() => {
+            return explained(&sandbox, "network namespace", &error);
+        }
+        Err(error) => return explained(&sandbox, "mount namespace", &error),
+    };
+    same("status", wait_exit(&mut running)?.status, Some(0))?;
+    same("interfaces", support::read_all(running.stdout())?, "['lo']\n".to_owned())?;
+    let file = running.path_inside(&sandbox.scratch().join("disk/file"));
+    same("file", fs::read_to_string(file)?, HOSTS.to_owned())
 }
 
 /// Each prints a line with the port that it listens on, and echoes one conversation.

@@ -177,10 +177,14 @@ pub(crate) fn report(
 }
 
 /// The name and the value of a line, leniently: how a line is written is judged by the checks of the report's shape.
-fn read_line(line: &[u8]) -> (String, String) {
+pub(crate) fn read_line(line: &[u8]) -> (String, String) {
     let line = String::from_utf8_lossy(line);
-    let (name, value) = line.split_once(':').unwrap_or((&line, ""));
-    (name.trim().to_owned(), value.trim().to_owned())
+    let line = line.trim();
+    let is_end_of_name = |letter: char| letter.is_whitespace() || letter == ':' || letter == '=';
+    let (name, rest) = line.split_at(line.find(is_end_of_name).unwrap_or(line.len()));
+    let rest = rest.trim_start();
+    let value = rest.strip_prefix([':', '=']).unwrap_or(rest);
+    (name.to_owned(), value.trim().to_owned())
 }
 
 /// All that it prints until it ends, or that it has printed if it goes on after the end of its standard input.

@@ -3,44 +3,58 @@
 use grader::wording::sockopt;
 use grader::{Check, Failure, Symptom, Verdict};
 
-use crate::inspection::{Inspection, TCP_LINES, UDP_LINES, whole_output};
+use crate::inspection::{Inspection, TCP_LINES, UDP_LINES, read_line, whole_output};
 
 /// A stream socket has thirteen lines, connected or not, and nothing else is printed, also when standard input ends.
 pub fn shape_tcp(check: &mut Check) -> Verdict {
     let peer = check.listen("127.0.0.1")?;
-    expect_shape(check, &["tcp"], TCP_LINES)?;
-    expect_shape(check, &["tcp", &peer.address().to_string()], TCP_LINES)
-}
-
-/// A datagram socket has the same lines but the last, which is TCP's own.
-pub fn shape_udp(check: &mut Check) -> Verdict {
-    let peer = check.datagram_peer("127.0.0.1")?;
-    expect_shape(check, &["udp"], UDP_LINES)?;
-    expect_shape(check, &["udp", &peer.address().to_string()], UDP_LINES)
-}
-
-/// Expects that the names stand at the beginning of the lines, in this order. What follows them is judged elsewhere.
-fn expect_shape(check: &mut Check, arguments: &[&str], names: &[&str]) -> Verdict {
-    let program = check.start(arguments)?;
-    let printed = whole_output(&program, names)?;
-    let printed = String::from_utf8_lossy(&printed);
-    let lines: Vec<&str> = printed.split_terminator('\n').collect();
-    for (index, name) in names.iter().enumerate() {
-        let line = lines.get(index);
-        if !line.is_some_and(|line| is_line_of(name, line)) {
-            let (expected, got) = sockopt::line_wanted(arguments, index + 1, name, line.copied());
+    for arguments in [&["tcp"][..], &["tcp", &peer.address().to_string()]] {
+        let program = check.start(arguments)?;
+        let printed = whole_output(&program, TCP_LINES)?;
+        let printed = String::from_utf8_lossy(&printed);
+        let lines: Vec<&str> = printed.split_terminator('\n').collect();
+        expect_lines(arguments, &lines, TCP_LINES, is_line_of)?;
+        if !printed.ends_with('\n') {
+            let (expected, got) = sockopt::last_newline(arguments);
             return Err(Failure::new(Symptom::WrongStdout, expected, got).into());
         }
     }
-    if let Some(extra) = lines.get(names.len()) {
-        let (expected, got) = sockopt::end_of_report(arguments, names.len(), extra);
-        return Err(Failure::new(Symptom::WrongStdout, expected, got).into());
-    }
-    if !printed.ends_with('\n') {
-        let (expected, got) = sockopt::last_newline(arguments);
-        return Err(Failure::new(Symptom::WrongStdout, expected, got).into());
+    Ok(())
+}
+
+/// A datagram socket has the same lines but the last, which is TCP's own. How a line is written, and what else may stand
+/// on standard output, was judged for the stream socket.
+pub fn shape_udp(check: &mut Check) -> Verdict {
+    let peer = check.datagram_peer("127.0.0.1")?;
+    for arguments in [&["udp"][..], &["udp", &peer.address().to_string()]] {
+        let program = check.start(arguments)?;
+        let printed = whole_output(&program, UDP_LINES)?;
+        let printed = String::from_utf8_lossy(&printed);
+        let name_of = |line: &str| read_line(line.as_bytes()).0;
+        let is_of_report = |line: &&str| TCP_LINES.contains(&name_of(line).as_str());
+        let lines: Vec<&str> = printed.lines().filter(is_of_report).collect();
+        expect_lines(arguments, &lines, UDP_LINES, |name, line| name_of(line) == name)?;
     }
     Ok(())
+}
+
+/// Expects one line for each name, in this order, and no further one. What the values are is judged elsewhere.
+fn expect_lines(
+    arguments: &[&str],
+    lines: &[&str],
+    names: &[&str],
+    is_of: impl Fn(&str, &str) -> bool,
+) -> Verdict {
+    for (index, name) in names.iter().enumerate() {
+        let line = lines.get(index).copied();
+        if !line.is_some_and(|line| is_of(name, line)) {
+            let (expected, got) = sockopt::line_wanted(arguments, index + 1, name, line);
+            return Err(Failure::new(Symptom::WrongStdout, expected, got).into());
+        }
+    }
+    let Some(extra) = lines.get(names.len()) else { return Ok(()) };
+    let (expected, got) = sockopt::end_of_report(arguments, names.len(), extra);
+    Err(Failure::new(Symptom::WrongStdout, expected, got).into())
 }
 
 /// Whether a line is `name: value`, with a value of whatever kind.

@@ -85,6 +85,7 @@ pub fn bad_options(check: &mut Check) -> Verdict {
         ["tcp", "SO_REUSEADDR="],
         ["tcp", "TCP_NODELAY=-1"],
         ["udp", "SO_RCVBUF=-1"],
+        ["tcp", "SO_SNDBUF=-1"],
         ["udp", "SO_SNDBUF=many"],
         ["udp", "SO_SNDBUF=9x"],
         ["udp", "SO_RCVBUF="],

@@ -1,16 +1,17 @@
 //! What the receiver promises when a sender misbehaves.
 
 use grader::wording::sticky_packet;
-use grader::{Check, Stop, Symptom, Verdict};
+use grader::{Check, Program, Stop, Symptom, Verdict};
 
 use crate::frames::{BOTH, Framing};
+use crate::receive::MOST_MESSAGE_BYTES;
 use crate::receiver::{Receiver, expect_any_end};
 
 const MIB: u64 = 1 << 20;
 /// What a receiver's address space may grow by for a header of four bytes.
 const ADDRESS_SPACE_LIMIT_BYTES: u64 = 64 * MIB;
 
-/// A sender resets in mid-message, another one before it was accepted; then one is served in full.
+/// A sender resets in mid-message, another one before it was accepted, a third sends garbage; then one is served in full.
 pub fn after_reset(check: &mut Check) -> Verdict {
     let framing = Framing::Length;
     let mut receiver = Receiver::start(check, framing)?;
@@ -33,6 +34,13 @@ pub fn after_reset(check: &mut Check) -> Verdict {
     // Of a connection that was gone before it was accepted nothing need be told.
     receiver.expect_message_after("y", is_end)?;
     receiver.expect_conversation(&[])?;
+
+    // What is said of garbage is judged elsewhere; here, that the next sender is served.
+    let _sender = receiver.sender_of([framing.frame(b"\xff\xfe")])?;
+    let name = receiver.server.name();
+    while receiver.next(&sticky_packet::prints_anything(&name))?.starts_with("message") {}
+    let _sender = receiver.sender_of([framing.frame("z")])?;
+    receiver.expect_message_after("z", is_end)?;
     receiver.server.expect_running()
 }
 
@@ -42,7 +50,11 @@ fn is_end(line: &str) -> bool {
 
 /// Four bytes announce 4 GiB. The receiver says no at once, and takes neither memory nor address space for it.
 pub fn length_too_long(check: &mut Check) -> Verdict {
-    let mut receiver = Receiver::start(check, Framing::Length)?;
+    // The sandbox's own limit on memory must not answer for the receiver.
+    let server = check.start_server_job(["receive", "127.0.0.1:0", "length"], |job| {
+        job.limits.data_bytes = Some(6 << 30);
+    })?;
+    let mut receiver = Receiver::of(server)?;
     let mut sender = receiver.sender()?;
     sender.send_in_segments([Framing::Length.frame("ok")])?;
     // The line says that whatever a conversation needs (a thread, a buffer) has been reserved. That it comes in time is
@@ -57,12 +69,18 @@ pub fn length_too_long(check: &mut Check) -> Verdict {
         receiver.expect_message("ok")?;
     }
     receiver.expect_rejection()?;
-    let growth = receiver.server.peak_address_space_bytes()?.saturating_sub(before);
+    let growth = receiver.growth(before, Program::peak_address_space_bytes)?;
     if growth >= ADDRESS_SPACE_LIMIT_BYTES {
         let (expected, got) = sticky_packet::address_space(ADDRESS_SPACE_LIMIT_BYTES, growth);
         return check.fail(Symptom::TooMuchMemory, expected, got);
     }
-    expect_any_end(&mut sender)
+    expect_any_end(&mut sender)?;
+
+    // Bytes are counted: this message has half as many characters, and is sent whole.
+    let mut receiver = Receiver::start(check, Framing::Length)?;
+    let mut sender = receiver.sender()?;
+    sender.send(&Framing::Length.frame("é".repeat(MOST_MESSAGE_BYTES / 2 + 1)))?;
+    receiver.expect_rejection()
 }
 
 /// Bytes that are no text are rejected, and what came before is kept.

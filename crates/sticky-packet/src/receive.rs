@@ -24,7 +24,9 @@ pub fn one_message(check: &mut Check) -> Verdict {
 /// What sticks together in one segment comes apart again.
 pub fn three_in_one(check: &mut Check) -> Verdict {
     for framing in BOTH {
-        let texts = ["one", "two", "three"];
+        // With a length before it, a message is sent as it is, whatever is in it.
+        let last = if framing == Framing::Length { "th\\n\nree" } else { "three" };
+        let texts = ["one", "two", last];
         let mut receiver = Receiver::start(check, framing)?;
         let _sender = receiver.sender_of([framing.frames(&texts)])?;
         for (number, text) in texts.into_iter().enumerate() {

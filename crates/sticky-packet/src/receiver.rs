@@ -2,7 +2,7 @@
 
 use grader::bytes::first_difference;
 use grader::wording::{steps, sticky_packet};
-use grader::{Check, Connection, Failure, ResultLines, Server, Stop, Symptom, Verdict};
+use grader::{Check, Connection, Failure, Program, ResultLines, Server, Stop, Symptom, Verdict};
 
 use crate::frames::{Framing, line_for};
 
@@ -23,7 +23,10 @@ impl Receiver {
     }
 
     pub(crate) fn start_with(check: &mut Check, address: &str, framing: &str) -> Verdict<Self> {
-        let server = check.start_server(["receive", address, framing])?;
+        Self::of(check.start_server(["receive", address, framing])?)
+    }
+
+    pub(crate) fn of(server: Server) -> Verdict<Self> {
         let lines = server.follow_results(MOST_PRINTED_BYTES)?;
         Ok(Self { server, lines })
     }
@@ -44,6 +47,19 @@ impl Receiver {
         sender.send_in_segments(segments)?;
         sender.finish_sending()?;
         Ok(sender)
+    }
+
+    /// How much more `measure` tells of the receiver than `before`; 0 if it has ended, which other checks judge.
+    pub(crate) fn growth(
+        &self,
+        before: u64,
+        measure: impl Fn(&Program) -> Verdict<u64>,
+    ) -> Verdict<u64> {
+        match measure(&self.server) {
+            Ok(now) => Ok(now.saturating_sub(before)),
+            Err(Stop::Error(_)) if self.server.expect_running().is_err() => Ok(0),
+            Err(other) => Err(other),
+        }
     }
 
     /// The next result. Other lines are passed over: `ready-line` alone judges that there are none.

@@ -5,12 +5,14 @@ use std::time::Duration;
 use grader::bytes::first_difference;
 use grader::tcp::Arrival;
 use grader::wording::{steps, sticky_packet};
-use grader::{Check, Connection, Program, Symptom, Verdict};
+use grader::{Check, Connection, Program, Stop, Symptom, Verdict};
 
 use crate::frames::Framing;
 
 /// The least pause between two messages that counts as 100 ms.
 const LEAST_GAP: Duration = Duration::from_millis(90);
+/// What only a delimiter makes it necessary to escape.
+const UNESCAPED: &str = "a\\\nb";
 /// How often the pauses are looked at again if the grader itself was late.
 const GAP_TRIES: u32 = 8;
 
@@ -29,32 +31,29 @@ pub(crate) fn start(
     Ok((sender, connection))
 }
 
-/// Expects exactly these bytes and the end of the stream, and then status 0 while the receiver keeps the connection.
-/// Where the bytes are wrong, `tell` may name the mistake that they show.
+/// Expects exactly these bytes. Where they are wrong, `tell` may name the mistake that they show.
 fn expect_sent(
     check: &Check,
     sender: &Program,
-    mut connection: Connection,
+    connection: &mut Connection,
     expected: &[u8],
     tell: impl Fn(&[u8]) -> Option<&'static str>,
-) -> Verdict<()> {
+) -> Verdict {
     let goal = steps::sends_bytes(&sender.name(), expected, 0);
     let came = connection
         .read_until(&goal, |bytes| (bytes.len() >= expected.len()).then_some(expected.len()))?;
-    if came != expected {
-        let symptom = match tell(&came) {
-            Some(mistake) => Symptom::Named(mistake),
-            None if expected.starts_with(&came) => Symptom::CutShort,
-            None => Symptom::WrongBytes,
-        };
-        let lengths = (expected.len() as u64, came.len() as u64);
-        let (expected, got) = first_difference(expected, &came, 0);
-        let (expected, got) = sticky_packet::sent_bytes(&expected, &got, lengths.0, lengths.1);
-        return check.fail(symptom, expected, got);
+    if came == expected {
+        return connection.expect_no_more();
     }
-    connection.expect_end()?;
-    sender.finish_with(0)?;
-    Ok(())
+    let symptom = match tell(&came) {
+        Some(mistake) => Symptom::Named(mistake),
+        None if expected.starts_with(&came) => Symptom::CutShort,
+        None => Symptom::WrongBytes,
+    };
+    let lengths = (expected.len() as u64, came.len() as u64);
+    let (expected, got) = first_difference(expected, &came, 0);
+    let (expected, got) = sticky_packet::sent_bytes(&expected, &got, lengths.0, lengths.1);
+    check.fail(symptom, expected, got)
 }
 
 /// Four messages: plain, with letters of several bytes, empty, and longer than a byte can count.
@@ -62,26 +61,33 @@ fn messages(long: &str) -> [&str; 4] {
     ["one", "你好 é", "", long]
 }
 
-/// Each message and a newline, the last and the empty one too.
+/// Each message and a newline, the last and the empty one too. Here alone it is judged that the stream ends after it, and
+/// that the sender ends too, while the receiver keeps the connection.
 pub fn delimiter(check: &mut Check) -> Verdict {
     let long = "x".repeat(300);
     let messages = messages(&long);
-    let (sender, connection) = start(check, "127.0.0.1", "delimiter", &messages)?;
-    expect_sent(check, &sender, connection, &Framing::Delimiter.frames(&messages), |_| None)
+    let (sender, mut connection) = start(check, "127.0.0.1", "delimiter", &messages)?;
+    let expected = Framing::Delimiter.frames(&messages);
+    expect_sent(check, &sender, &mut connection, &expected, |_| None)?;
+    connection.expect_end()?;
+    sender.finish_with(0)?;
+    Ok(())
 }
 
 /// A length of four bytes before each message, the most significant first, in bytes and not in characters.
 pub fn length(check: &mut Check) -> Verdict {
     let long = "x".repeat(300);
-    let messages = messages(&long);
+    let mut messages = messages(&long).to_vec();
+    messages.push(UNESCAPED);
     let with = |header: fn(&str) -> [u8; 4]| {
         let frames = messages.iter().map(|text| [&header(text)[..], text.as_bytes()].concat());
         frames.collect::<Vec<_>>().concat()
     };
     let little_endian = with(|text| (text.len() as u32).to_le_bytes());
     let characters = with(|text| (text.chars().count() as u32).to_be_bytes());
-    let (sender, connection) = start(check, "127.0.0.1", "length", &messages)?;
-    expect_sent(check, &sender, connection, &Framing::Length.frames(&messages), |came| match came {
+    let (sender, mut connection) = start(check, "127.0.0.1", "length", &messages)?;
+    let expected = Framing::Length.frames(&messages);
+    expect_sent(check, &sender, &mut connection, &expected, |came| match came {
         _ if came == little_endian => Some("little-endian"),
         _ if came == characters => Some("counts-characters"),
         _ => None,
@@ -92,9 +98,14 @@ pub fn length(check: &mut Check) -> Verdict {
 pub fn none(check: &mut Check) -> Verdict {
     let long = "x".repeat(300);
     let mut all = messages(&long).to_vec();
-    all.push("a\\\nb");
-    let (sender, connection) = start(check, "127.0.0.1", "none", &all)?;
-    expect_sent(check, &sender, connection, all.concat().as_bytes(), |_| None)?;
+    all.push(UNESCAPED);
+    let (sender, mut connection) = start(check, "127.0.0.1", "none", &all)?;
+    expect_sent(check, &sender, &mut connection, all.concat().as_bytes(), |_| None)?;
+    connection.close();
+    // How it ends is judged by `delimiter`.
+    if let Err(Stop::Error(error)) = sender.finish() {
+        return Err(error.into());
+    }
     let printed = sender.stdout_so_far()?;
     if !printed.is_empty() {
         let (expected, got) = sticky_packet::prints_nothing(&sender.name(), &printed);
@@ -173,6 +184,7 @@ pub fn refused(check: &mut Check) -> Verdict {
 
 /// Escapes inside of a delimited message; called by the stretch check.
 pub(crate) fn escapes(check: &mut Check, messages: &[&str]) -> Verdict {
-    let (sender, connection) = start(check, "127.0.0.1", "delimiter", messages)?;
-    expect_sent(check, &sender, connection, &Framing::Delimiter.frames(messages), |_| None)
+    let (sender, mut connection) = start(check, "127.0.0.1", "delimiter", messages)?;
+    let expected = Framing::Delimiter.frames(messages);
+    expect_sent(check, &sender, &mut connection, &expected, |_| None)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grader::wording::{steps, sticky_packet};
-use grader::{Check, Connection, Stop, Symptom, Verdict};
+use grader::{Check, Connection, Program, Stop, Symptom, Verdict};
 
 use crate::frames::{BOTH, Framing, line_for};
 use crate::receive::MOST_MESSAGE_BYTES;
@@ -29,7 +29,7 @@ const ESCAPED: &str = "a\nb\\c\\n\n\n\\\\";
 
 /// The sender escapes what would end a message, and what would be taken for an escape.
 pub fn escapes_sent(check: &mut Check) -> Verdict {
-    send::escapes(check, &[ESCAPED, "\\", "\n"])
+    send::escapes(check, &[ESCAPED, "\\", "\n", "\r"])
 }
 
 /// The receiver takes the escapes out again, wherever a segment ends, and counts a message without them.
@@ -41,9 +41,11 @@ pub fn escapes_received(check: &mut Check) -> Verdict {
     let mut sender = receiver.sender()?;
     sender.send_in_segments([&frame])?;
     sender.send_bytewise(&frame)?;
+    // A carriage return before the delimiter belongs to the message.
+    sender.send(&framing.frame("no Windows\r"))?;
     sender.send(&framing.frame(&newlines))?;
     sender.finish_sending()?;
-    receiver.expect_conversation(&[ESCAPED, ESCAPED, &newlines])?;
+    receiver.expect_conversation(&[ESCAPED, ESCAPED, "no Windows\r", &newlines])?;
 
     let mut receiver = Receiver::start(check, framing)?;
     let mut sender = receiver.sender()?;
@@ -73,7 +75,7 @@ pub fn endless_message(check: &mut Check) -> Verdict {
     sender.send(&vec![b'x'; ENDLESS_BYTES - 1])?;
     receiver.expect_rejection()?;
     send_further(&mut sender)?;
-    let growth = receiver.server.peak_memory_bytes()?.saturating_sub(before);
+    let growth = receiver.growth(before, Program::peak_memory_bytes)?;
     if growth >= MEMORY_LIMIT_BYTES {
         let (expected, got) = sticky_packet::peak_memory(MEMORY_LIMIT_BYTES, growth);
         return check.fail(Symptom::TooMuchMemory, expected, got);
@@ -169,7 +171,16 @@ fn exchange(
     }
     sender.finish_sending()?;
     let expected = sticky_packet::prints_all(&server.name(), SMALL_MESSAGES);
-    receiver.lines.take(&expected, |come| Ok((has_ended(come) || over()?).then_some(come.len())))
+    loop {
+        let used = server.cpu_time()?;
+        let enough = |come: &[u8]| Ok((has_ended(come) || over()?).then_some(come.len()));
+        match receiver.lines.take(&expected, enough) {
+            // What counts is its own time: on a busy machine it may have had little of it.
+            Err(Stop::Failed(failure))
+                if failure.symptom == Symptom::TooLate && server.cpu_time()? > used => {}
+            other => return other,
+        }
+    }
 }
 
 /// Whether the last lines tell that the conversation is over.
@@ -215,6 +226,5 @@ pub fn ipv6(check: &mut Check) -> Verdict {
 
     let mut receiver = Receiver::start_with(check, "[::1]:0", framing.name())?;
     let _sender = receiver.sender_of([framing.frame("hi")])?;
-    receiver.expect(&line_for("hi"), rejected)?;
-    receiver.server.expect_running()
+    receiver.expect(&line_for("hi"), rejected)
 }

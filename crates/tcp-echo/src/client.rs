@@ -1,6 +1,14 @@
 //! What the client promises.
 
-use grader::{Check, Connection, Program, Verdict};
+use grader::tcp::Buffers;
+use grader::{Check, Connection, Finished, Program, Symptom, Verdict};
+
+use crate::mistakes::{of_binary_stdout, of_stdout, told_as};
+
+/// No multiple of any usual buffer size, so that the last read of standard input does not fill a buffer.
+const STDIN_BYTES: u64 = 150_001;
+/// More than the kernel's buffers between a client and a server that does not read take, by far.
+const LATE_BYTES: u64 = 12 << 20;
 
 /// Starts a client that sends `message`, and accepts its connection.
 fn start(check: &mut Check, message: &str) -> Verdict<(Program, Connection)> {
@@ -10,13 +18,16 @@ fn start(check: &mut Check, message: &str) -> Verdict<(Program, Connection)> {
     Ok((client, connection))
 }
 
-/// The message is sent as it is, and what comes back is printed as it is.
+/// The message is sent as it is, white space and all, and what comes back is printed as it is.
 pub fn message(check: &mut Check) -> Verdict {
-    let (client, mut connection) = start(check, "hello, 世界")?;
-    connection.expect_bytes("hello, 世界".as_bytes())?;
-    connection.send("hello, 世界".as_bytes())?;
+    let message = "  hello, 世界 \n";
+    let (client, mut connection) = start(check, message)?;
+    connection.expect_bytes(message.as_bytes())?;
+    connection.expect_no_more()?;
+    connection.send(message.as_bytes())?;
     connection.finish_sending()?;
-    client.finish_with(0)?.expect_stdout("hello, 世界".as_bytes())?;
+    let finished = client.finish_with(0)?;
+    of_stdout(finished.expect_stdout(message.as_bytes()))?;
     Ok(())
 }
 
@@ -35,14 +46,26 @@ pub fn half_close(check: &mut Check) -> Verdict {
 pub fn stdin(check: &mut Check) -> Verdict {
     let mut peer = check.listen("127.0.0.1")?;
     let client = check.start(["client", &peer.address().to_string()])?;
-    let pattern = check.pattern(150_000);
+    let pattern = check.pattern(STDIN_BYTES);
     client.feed_stdin(pattern.clone());
     client.compare_stdout(pattern.clone());
     let mut connection = peer.accept(&client)?;
-    connection.expect_pattern(&pattern)?;
-    connection.send(&pattern.copy(0, 150_000))?;
+    let arrived = connection.expect_pattern(&pattern).and_then(|()| connection.expect_no_more());
+    let arrived = told_as(arrived, &[Symptom::ExtraBytes], "wrong-bytes");
+    told_as(arrived, &[Symptom::CutShort, Symptom::Reset], "stdin-cut-short")?;
+    connection.send(&pattern.copy(0, STDIN_BYTES as usize))?;
     connection.finish_sending()?;
-    client.finish_compared()?.expect_status(&[0])?;
+    finish_compared(&client)
+}
+
+/// Waits for the end of a client whose standard output is compared.
+fn finish_compared(client: &Program) -> Verdict {
+    let finished = client.finish()?;
+    if !matches!(finished.status(), Some(0 | 1)) {
+        // A crash explains whatever else is wrong.
+        finished.expect_status(&[0])?;
+    }
+    of_binary_stdout(client.finish_compared())?.expect_status(&[0])?;
     Ok(())
 }
 
@@ -57,17 +80,24 @@ pub fn dribs(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// The server reads all before it answers, and all is more than one read.
+/// The server reads nothing for a while, then all, before it answers: the client is blocked in a write meanwhile. A stop
+/// and a go on (Ctrl-Z and `fg`) make the kernel return from that write with a part of the bytes written.
 pub fn late_answer(check: &mut Check) -> Verdict {
-    let mut peer = check.listen("127.0.0.1")?;
+    let small = Buffers { receive_bytes: Some(256 << 10), send_bytes: None };
+    let mut peer = check.listen_with("127.0.0.1", &small)?;
     let client = check.start(["client", &peer.address().to_string()])?;
-    let pattern = check.pattern(2 << 20);
+    let pattern = check.pattern(LATE_BYTES);
     client.feed_stdin(pattern.clone());
     client.compare_stdout(pattern.clone());
     let mut connection = peer.accept(&client)?;
+    connection.stop_reading();
+    connection.await_blocked_sender(&client)?;
+    client.pause()?;
+    client.resume()?;
+    connection.resume_reading();
     connection.expect_pattern(&pattern)?;
     connection.expect_end()?;
-    connection.send(&pattern.copy(0, 2 << 20))?;
+    connection.send(&pattern.copy(0, LATE_BYTES as usize))?;
     connection.finish_sending()?;
     client.finish_compared()?.expect_status(&[0])?;
     Ok(())
@@ -80,9 +110,22 @@ pub fn early_close(check: &mut Check) -> Verdict {
         connection.expect_bytes(b"hello, world")?;
         connection.send(answer.as_bytes())?;
         connection.finish_sending()?;
-        client.finish_with(1)?.expect_some_error()?.expect_stdout(answer.as_bytes())?;
+        let finished = client.finish()?;
+        let status = finished.expect_status(&[1]);
+        if says_something(&finished, answer) {
+            told_as(status, &[Symptom::WrongStatus], "noticed-and-another-status")?;
+        } else {
+            status?;
+        }
+        finished.expect_some_error()?;
+        of_stdout(finished.expect_stdout(answer.as_bytes()))?;
     }
     Ok(())
+}
+
+/// Whether a client printed anything besides `answer`, on whichever stream.
+fn says_something(finished: &Finished, answer: &str) -> bool {
+    !finished.stderr().trim_ascii().is_empty() || finished.stdout() != answer.as_bytes()
 }
 
 /// Nobody listens.

@@ -1,7 +1,9 @@
 //! What the server promises.
 
 use grader::tcp::Buffers;
-use grader::{Check, Connection, Server, Verdict};
+use grader::{Check, Connection, Server, Symptom, Verdict};
+
+use crate::mistakes::told_as;
 
 /// Every check of the server begins so: any free port, and the address taken from the ready line.
 const ANY_PORT: [&str; 2] = ["server", "127.0.0.1:0"];
@@ -29,9 +31,15 @@ pub fn one_message(check: &mut Check) -> Verdict {
     client.expect_no_more()
 }
 
-/// Bytes come back that are no text: every value, and sequences that UTF-8 does not know.
+/// Bytes come back that are no text, or only white space: every value, and sequences that UTF-8 does not know.
 pub fn arbitrary_bytes(check: &mut Check) -> Verdict {
     let server = start(check)?;
+    let mut client = server.connect()?;
+    client.send(b" \t two words \r\n")?;
+    client.finish_sending()?;
+    let trimmed = [Symptom::CutShort, Symptom::WrongBytes, Symptom::Reset];
+    told_as(client.expect_echo(), &trimmed, "trimmed")?;
+
     let mut client = server.connect()?;
     let every_value: Vec<u8> = (0..=255).collect();
     client.send(&[0x00, 0xff, 0x0d, 0x0a, 0xc3, 0x28])?;

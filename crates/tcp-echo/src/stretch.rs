@@ -1,5 +1,7 @@
 //! What a learner can do beyond the 100 points.
 
+use std::time::Instant;
+
 use grader::tcp::Buffers;
 use grader::{Check, Connection, Verdict};
 
@@ -65,12 +67,17 @@ pub fn out_of_descriptors(check: &mut Check) -> Verdict {
     server.expect_running()
 }
 
-/// After 200 conversations the server is as it was after one.
+/// After 200 conversations the server is as it was after one. What a server keeps may make it so slow that these take
+/// minutes: after half a deadline it is judged by those that it had.
 pub fn no_leaks(check: &mut Check) -> Verdict {
     let server = start(check)?;
     converse(check, &server)?;
     let before = server.footprint()?;
+    let until = Instant::now() + check.deadline() / 2;
     for number in 0..200 {
+        if Instant::now() > until {
+            break;
+        }
         if number % 20 == 0 {
             let mut client = server.connect()?;
             client.send(b"hello")?;

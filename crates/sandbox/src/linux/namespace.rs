@@ -111,10 +111,9 @@ fn replace_hosts(text: &str, scratch: &Path) -> io::Result<()> {
     // No other process of the run has this number now.
     let file = scratch.join(format!("hosts-{}", getpid().as_raw_pid()));
     let written = fs::write(&file, text);
-    // The program may run as a user to whom the folder around the file is closed: it reads the
-    // mount, to which only the file's own mode applies.
     let mounted = written.and_then(|()| Ok(mount_bind(&file, HOSTS)?));
-    // The mount keeps the file itself; where the program may write, it does not find it.
+    // The mount keeps the file. Without a name below the folders where the program may write, the
+    // file is not the program's to change.
     let removed = fs::remove_file(&file);
     mounted.and(removed)
 }

@@ -92,5 +92,7 @@ fn disk(scratch: &Path, folder: &Path) -> Result<(), String> {
 }
 
 fn enter(job: &Job, scratch: &Path) -> Result<(), String> {
-    namespace::enter(job, scratch).map(drop).map_err(|(step, error)| format!("cannot {step}: {error}"))
+    namespace::enter(job, scratch)
+        .map(drop)
+        .map_err(|(step, error)| format!("cannot {step}: {error}"))
 }
