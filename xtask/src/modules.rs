@@ -9,6 +9,7 @@ pub static TAUGHT: &[Module] = &[
     sticky_packet_grading::MODULE,
     broadcast_grading::MODULE,
     sockopt_inspect_grading::MODULE,
+    http_mini_grading::MODULE,
 ];
 
 /// The module of this name, or an error that suggests the nearest names.

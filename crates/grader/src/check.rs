@@ -26,6 +26,7 @@ pub struct Check<'a> {
     random: Random,
     started: Vec<String>,
     environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+    hosts: Option<String>,
 }
 
 impl<'a> Check<'a> {
@@ -38,7 +39,16 @@ impl<'a> Check<'a> {
     ) -> Self {
         let context = Rc::new(Context::new(deadline));
         let environment = clean_environment(&folder);
-        Self { context, sandbox, target, folder, random, started: Vec::new(), environment }
+        Self {
+            context,
+            sandbox,
+            target,
+            folder,
+            random,
+            started: Vec::new(),
+            environment,
+            hosts: None,
+        }
     }
 
     /// The check's own folder, which is also the programs' working directory. It is gone when the check ends.
@@ -103,6 +113,7 @@ impl<'a> Check<'a> {
         let mut job = Job::new(&self.target.program, &self.folder);
         job.args = arguments.iter().map(Into::into).collect();
         job.environment.clone_from(&self.environment);
+        job.hosts.clone_from(&self.hosts);
         adjust(&mut job);
         let command = steps::command(&self.target.program, &arguments);
         self.context.recorder.record(&lane, What::Started { command });
@@ -173,6 +184,15 @@ impl<'a> Check<'a> {
         Listener::open(Rc::clone(&self.context), host, &tcp::Buffers::default())
     }
 
+    /// As [`Check::listen`], at exactly this address: for a port that a protocol fixes.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if it is taken, or is not for everybody.
+    pub fn listen_at(&mut self, address: SocketAddr) -> Verdict<Listener> {
+        Listener::open_exactly(Rc::clone(&self.context), address)
+    }
+
     /// As [`Check::listen`], with small kernel buffers on the grader's side.
     ///
     /// # Errors
@@ -240,6 +260,21 @@ impl<'a> Check<'a> {
         got: impl Into<String>,
     ) -> Verdict<T> {
         Err(self.context.fail(Failure::new(symptom, expected, got)))
+    }
+
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        self.sandbox
+    }
+
+    /// What programs find in their environment.
+    pub(crate) fn environment(&self) -> &[(std::ffi::OsString, std::ffi::OsString)] {
+        &self.environment
+    }
+
+    /// Programs that are started from now on see `hosts` as /etc/hosts, and one more variable in their environment.
+    pub(crate) fn give_hosts(&mut self, hosts: String, (name, value): (&str, &str)) {
+        self.hosts = Some(hosts);
+        self.environment.push((name.into(), value.into()));
     }
 
     /// "your server", "your second server".

@@ -11,8 +11,9 @@ use crate::process::Program;
 const PATIENCE: Duration = Duration::from_millis(250);
 
 impl Program {
-    /// Gives the program a moment to read all that was written to its standard input and to wait again, or to end; no
-    /// failure if neither is seen. What it does because of its input it has done after this.
+    /// Gives the program a moment to read all that was written to its standard input and to wait
+    /// again, or to end; no failure if neither is seen. What it does because of its input it has
+    /// done after this.
     ///
     /// # Errors
     ///
@@ -31,8 +32,9 @@ impl Program {
         }
     }
 
-    /// Whether nothing is left in its standard input and two looks, one after the other, saw the same threads wait. The
-    /// threads of one look are not seen at one moment: a look between two of them could miss what one told the other.
+    /// Whether nothing is left in its standard input and two looks, one after the other, saw the
+    /// same threads wait. The threads of one look are not seen at one moment: a look between two of
+    /// them could miss what one told the other.
     fn rests(&self, before: &mut Option<View>) -> bool {
         let unread = self.with(|state| state.stdin.as_ref().map(rustix::io::ioctl_fionread));
         if unread.is_some_and(|unread| !matches!(unread, Ok(0))) {

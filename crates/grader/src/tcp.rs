@@ -579,6 +579,7 @@ impl Connection {
     }
 
     /// Whether the connection is known to be broken: the program's kernel has reset it, or has answered a send with a reset.
+    /// Told only until the grader finishes its sending half.
     pub fn is_broken(&self) -> bool {
         // A reset closes the grader's end too, and a closed end has no peer.
         self.broken || self.end == Some(End::Reset) || self.socket.peer_addr().is_err()
@@ -754,6 +755,15 @@ impl Listener {
         let socket = Rc::new(socket);
         context.recorder.record(&Lane::default(), What::GraderListens { address });
         Ok(Self { context, socket, address })
+    }
+
+    /// A listener at exactly this address; `Unsupported` if it cannot be had.
+    pub(crate) fn open_exactly(context: Rc<Context>, address: SocketAddr) -> Verdict<Self> {
+        let socket = new_socket(address, &Buffers::default())?;
+        let listens = socket.bind(&address.into()).and_then(|()| socket.listen(128));
+        listens.map_err(|error| Stop::Unsupported(steps::cannot_listen(address, &error)))?;
+        context.recorder.record(&Lane::default(), What::GraderListens { address });
+        Ok(Self { context, socket: Rc::new(socket), address })
     }
 
     /// Where it listens.

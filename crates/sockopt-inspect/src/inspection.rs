@@ -107,7 +107,8 @@ impl Inspection {
         self.expect_socket(name, value)?.expect_truth(name)
     }
 
-    /// Expects that the socket's read limit is `limit_ms`, give or take a tick of the kernel's, and that the line says so.
+    /// Expects that the socket's read limit is `limit_ms`, give or take a tick of the kernel's, and
+    /// that the line says so.
     ///
     /// # Errors
     ///
@@ -121,8 +122,8 @@ impl Inspection {
         self.expect_truth("SO_RCVTIMEO")
     }
 
-    /// Expects that the kernel has made of a buffer what it made of the same setting on the grader's own socket, and that
-    /// the line says so. `unset` is the size that nobody has set.
+    /// Expects that the kernel has made of a buffer what it made of the same setting on the
+    /// grader's own socket, and that the line says so. `unset` is the size that nobody has set.
     ///
     /// # Errors
     ///
@@ -147,9 +148,9 @@ impl Inspection {
     }
 }
 
-/// Waits until every line of `wanted` has come, in whatever order, and takes a second descriptor for the socket. Of a
-/// program that prints less, or keeps the report in a buffer, what it has printed when its standard input has ended:
-/// that is for other checks to judge.
+/// Waits until every line of `wanted` has come, in whatever order, and takes a second descriptor
+/// for the socket. Of a program that prints less, or keeps the report in a buffer, what it has
+/// printed when its standard input has ended: that is for other checks to judge.
 pub(crate) fn report(
     program: &Program,
     wanted: &[&str],
@@ -176,7 +177,8 @@ pub(crate) fn report(
     Ok((lines, Truth::of(program, kind)?))
 }
 
-/// The name and the value of a line, leniently: how a line is written is judged by the checks of the report's shape.
+/// The name and the value of a line, leniently: how a line is written is judged by the checks of
+/// the report's shape.
 pub(crate) fn read_line(line: &[u8]) -> (String, String) {
     let line = String::from_utf8_lossy(line);
     let line = line.trim();
@@ -187,7 +189,8 @@ pub(crate) fn read_line(line: &[u8]) -> (String, String) {
     (name.to_owned(), value.trim().to_owned())
 }
 
-/// All that it prints until it ends, or that it has printed if it goes on after the end of its standard input.
+/// All that it prints until it ends, or that it has printed if it goes on after the end of its
+/// standard input.
 pub(crate) fn printed_to_the_end(program: &Program) -> Verdict<Vec<u8>> {
     match program.finish() {
         Ok(finished) => Ok(finished.stdout().to_vec()),
@@ -215,7 +218,8 @@ pub(crate) fn ended_instead(program: &Program, stop: Stop) -> Stop {
 ///
 /// # Errors
 ///
-/// A failure if the program ends with a status that says that it failed, before it has reported all of `wanted`.
+/// A failure if the program ends with a status that says that it failed, before it has reported all
+/// of `wanted`.
 pub(crate) fn whole_output(program: &Program, wanted: &[&str]) -> Verdict<Vec<u8>> {
     let printed = printed_to_the_end(program)?;
     let lines: Vec<_> = printed.split(|byte| *byte == b'\n').map(read_line).collect();

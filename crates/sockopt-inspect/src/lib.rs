@@ -1,8 +1,8 @@
 //! The checks of sockopt-inspect: what the kernel knows of a socket.
 //!
-//! Each check is a promise of the contract. What a program reports is compared with what the kernel says of the
-//! program's own socket, of which the grader takes a second descriptor. What a check is worth and how it is told stands
-//! in `module.toml`.
+//! Each check is a promise of the contract. What a program reports is compared with what the kernel
+//! says of the program's own socket, of which the grader takes a second descriptor. What a check is
+//! worth and how it is told stands in `module.toml`.
 
 mod inspection;
 mod options;

@@ -29,7 +29,8 @@ pub fn switches(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// The buffers have the sizes that the kernel made of what was set, which is more than was set, less, or what nobody set.
+/// The buffers have the sizes that the kernel made of what was set, which is more than was set,
+/// less, or what nobody set.
 pub fn buffers(check: &mut Check) -> Verdict {
     let peer = check.listen("127.0.0.1")?;
     let address = peer.address().to_string();
@@ -44,7 +45,8 @@ pub fn buffers(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Sets both buffers, and expects what the kernel makes of the same on a socket of the grader's own.
+/// Sets both buffers, and expects what the kernel makes of the same on a socket of the grader's
+/// own.
 fn expect_sizes(check: &mut Check, arguments: &[&str], kind: Type, bytes: [usize; 2]) -> Verdict {
     let (own, sizes) = Truth::own(kind)?;
     let unset = [sizes.value("SO_RCVBUF")?, sizes.value("SO_SNDBUF")?];
@@ -59,8 +61,9 @@ fn expect_sizes(check: &mut Check, arguments: &[&str], kind: Type, bytes: [usize
     Ok(())
 }
 
-/// Buffers that nobody has set. The kernel may enlarge those of a connection by itself, also between the report and the
-/// grader's look, so a program that is right gets a second and a third chance to be found so.
+/// Buffers that nobody has set. The kernel may enlarge those of a connection by itself, also
+/// between the report and the grader's look, so a program that is right gets a second and a third
+/// chance to be found so.
 fn expect_unset_sizes(check: &mut Check, arguments: &[&str]) -> Verdict {
     let mut chances = 3;
     loop {
@@ -75,7 +78,8 @@ fn expect_unset_sizes(check: &mut Check, arguments: &[&str]) -> Verdict {
     }
 }
 
-/// The time limit of a read is in milliseconds, which the kernel rounds to its tick; 0 stands for none.
+/// The time limit of a read is in milliseconds, which the kernel rounds to its tick; 0 stands for
+/// none.
 pub fn receive_timeout(check: &mut Check) -> Verdict {
     Inspection::of(check, &["udp"])?.expect_timeout(0)?;
     Inspection::of(check, &["udp", "SO_RCVTIMEO=1500"])?.expect_timeout(1500)?;
@@ -108,8 +112,8 @@ pub fn no_delay(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Without `SO_BROADCAST` the kernel refuses a broadcast address in connect(2), so the option has to come first. How
-/// the program goes on is for other checks to judge.
+/// Without `SO_BROADCAST` the kernel refuses a broadcast address in connect(2), so the option has
+/// to come first. How the program goes on is for other checks to judge.
 pub fn before_connect(check: &mut Check) -> Verdict {
     expect_broadcast_here()?;
     let program = check.start(["udp", BROADCAST_ADDRESS, "SO_BROADCAST=1"])?;

@@ -5,7 +5,8 @@ use grader::{Check, Failure, Symptom, Verdict};
 
 use crate::inspection::{Inspection, TCP_LINES, UDP_LINES, read_line, whole_output};
 
-/// A stream socket has thirteen lines, connected or not, and nothing else is printed, also when standard input ends.
+/// A stream socket has thirteen lines, connected or not, and nothing else is printed, also when
+/// standard input ends.
 pub fn shape_tcp(check: &mut Check) -> Verdict {
     let peer = check.listen("127.0.0.1")?;
     for arguments in [&["tcp"][..], &["tcp", &peer.address().to_string()]] {
@@ -22,8 +23,8 @@ pub fn shape_tcp(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A datagram socket has the same lines but the last, which is TCP's own. How a line is written, and what else may stand
-/// on standard output, was judged for the stream socket.
+/// A datagram socket has the same lines but the last, which is TCP's own. How a line is written,
+/// and what else may stand on standard output, was judged for the stream socket.
 pub fn shape_udp(check: &mut Check) -> Verdict {
     let peer = check.datagram_peer("127.0.0.1")?;
     for arguments in [&["udp"][..], &["udp", &peer.address().to_string()]] {
@@ -38,7 +39,8 @@ pub fn shape_udp(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Expects one line for each name, in this order, and no further one. What the values are is judged elsewhere.
+/// Expects one line for each name, in this order, and no further one. What the values are is judged
+/// elsewhere.
 fn expect_lines(
     arguments: &[&str],
     lines: &[&str],

@@ -1,4 +1,5 @@
-//! How the program begins and ends: its command line, what it refuses, and when it closes the socket.
+//! How the program begins and ends: its command line, what it refuses, and when it closes the
+//! socket.
 
 use grader::wording::sockopt;
 use grader::{Check, Connection, Failure, Finished, Program, Stop, Symptom, Verdict};
@@ -7,14 +8,16 @@ use socket2::Type;
 use crate::inspection::{ended_instead, goes_on, printed_to_the_end};
 use crate::truth::{self, Truth};
 
-/// The broadcast address of the loopback network, with the port of the discard service: nothing is ever sent there.
+/// The broadcast address of the loopback network, with the port of the discard service: nothing is
+/// ever sent there.
 pub(crate) const BROADCAST_ADDRESS: &str = "127.255.255.255:9";
 
 /// Waits for the beginning of the report.
 ///
 /// # Errors
 ///
-/// A failure if it does not come while standard input is open: `not-flushed` if it comes at its end.
+/// A failure if it does not come while standard input is open: `not-flushed` if it comes at its
+/// end.
 fn await_report(program: &Program) -> Verdict {
     match program.await_result(0, &sockopt::reports(&program.name())) {
         Ok(_) => Ok(()),
@@ -30,7 +33,8 @@ fn await_report(program: &Program) -> Verdict {
     }
 }
 
-/// Expects that this machine's loopback has a broadcast address, which the kernel guards by the option.
+/// Expects that this machine's loopback has a broadcast address, which the kernel guards by the
+/// option.
 ///
 /// # Errors
 ///
@@ -65,7 +69,8 @@ fn on(arguments: &[&str], stop: Stop) -> Stop {
     Stop::Failed(failure)
 }
 
-/// The kernel refuses a broadcast address without the option, and a peer that does not listen refuses a connection.
+/// The kernel refuses a broadcast address without the option, and a peer that does not listen
+/// refuses a connection.
 pub fn refusal(check: &mut Check) -> Verdict {
     let nobody = check.refusing("127.0.0.1")?;
     let refused = ["tcp", &nobody.address().to_string()];
@@ -101,8 +106,8 @@ pub fn bad_options(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Expects that standard error names the option, or the value that it does not take. The usage, which may name every
-/// option, may stand around that line: so it is the first or the last.
+/// Expects that standard error names the option, or the value that it does not take. The usage,
+/// which may name every option, may stand around that line: so it is the first or the last.
 fn expect_named(arguments: &[&str; 2], refused: &Finished) -> Verdict {
     let (name, value) = arguments[1].split_once('=').unwrap_or((arguments[1], ""));
     let stderr = String::from_utf8_lossy(refused.stderr());
@@ -115,7 +120,8 @@ fn expect_named(arguments: &[&str; 2], refused: &Finished) -> Verdict {
     Err(Failure::new(Symptom::WrongStderr, expected, got).into())
 }
 
-/// A bad option is told before anything is done: no connection arrives, and no failure comes before it.
+/// A bad option is told before anything is done: no connection arrives, and no failure comes before
+/// it.
 pub fn bad_options_first(check: &mut Check) -> Verdict {
     let mut peer = check.listen("127.0.0.1")?;
     let arguments = ["tcp", &peer.address().to_string(), "SO_KEEPALIVE=1", "SO_FOO=1"];
@@ -138,8 +144,9 @@ pub fn bad_options_first(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// The socket stays open after the report and after a line, and closes when standard input ends. The grader holds no
-/// second descriptor for it, since with one the program's close would close nothing.
+/// The socket stays open after the report and after a line, and closes when standard input ends.
+/// The grader holds no second descriptor for it, since with one the program's close would close
+/// nothing.
 pub fn stays_open(check: &mut Check) -> Verdict {
     let mut peer = check.listen("127.0.0.1")?;
     let program = check.start(["tcp", &peer.address().to_string()])?;
@@ -179,7 +186,8 @@ fn expect_open(program: &Program, connection: &mut Connection) -> Verdict {
     Err(Failure::new(Symptom::CutShort, expected, got).because("closed-early").into())
 }
 
-/// A wrong command line ends with status 2 and a line on standard error; an address that cannot be read, with 1 or 2.
+/// A wrong command line ends with status 2 and a line on standard error; an address that cannot be
+/// read, with 1 or 2.
 pub fn usage(check: &mut Check) -> Verdict {
     let peer = check.listen("127.0.0.1")?;
     let address = peer.address().to_string();
@@ -205,8 +213,8 @@ pub fn error_line(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// HOST may be a name, and each address that the name has is tried. Here nobody listens at `localhost`'s IPv6 address,
-/// which most systems try first.
+/// HOST may be a name, and each address that the name has is tried. Here nobody listens at
+/// `localhost`'s IPv6 address, which most systems try first.
 pub fn host_names(check: &mut Check) -> Verdict {
     let mut peer = check.listen("127.0.0.1")?;
     let address = format!("localhost:{}", peer.address().port());

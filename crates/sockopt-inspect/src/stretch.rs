@@ -20,8 +20,8 @@ pub fn ipv6(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// On, with no time at all: close throws the connection away, and the peer sees a reset. No second descriptor for the
-/// socket is held here, since with one the program's close would close nothing.
+/// On, with no time at all: close throws the connection away, and the peer sees a reset. No second
+/// descriptor for the socket is held here, since with one the program's close would close nothing.
 pub fn linger_reset(check: &mut Check) -> Verdict {
     let mut peer = check.listen("127.0.0.1")?;
     let program = check.start(["tcp", &peer.address().to_string(), "SO_LINGER=0"])?;

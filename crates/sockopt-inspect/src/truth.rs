@@ -54,8 +54,8 @@ fn look_at<T>(looked: std::io::Result<T>) -> Verdict<Option<T>> {
 }
 
 impl Truth {
-    /// The socket of the program that the report is about, if it has one open: of several the one of the type asked for,
-    /// that is connected, that was made last.
+    /// The socket of the program that the report is about, if it has one open: of several the one
+    /// of the type asked for, that is connected, that was made last.
     pub(crate) fn of(program: &Program, kind: Type) -> Verdict<Option<Self>> {
         let of_kind = |truth: &Self| truth.socket.r#type().is_ok_and(|own| own == kind);
         let rank = |truth: &Self| (of_kind(truth), truth.peer().is_some(), truth.numbers[0]);
@@ -104,8 +104,8 @@ impl Truth {
             "SO_LINGER" => socket
                 .linger()?
                 .map_or_else(|| "off".to_owned(), |limit| limit.as_secs().to_string()),
-            // A program that made a datagram socket where a stream was asked for has no such option; that is told by
-            // the line `type`.
+            // A program that made a datagram socket where a stream was asked for has no such
+            // option; that is told by the line `type`.
             "TCP_NODELAY" => socket.tcp_nodelay().map_or_else(|_| "none".to_owned(), switch),
             other => unreachable!("a report has no line {other}"),
         })
@@ -116,8 +116,8 @@ impl Truth {
         Ok(self.socket.read_timeout()?.map_or(0, |limit| limit.as_micros()))
     }
 
-    /// Whether `printed` says what the kernel says: numbers and addresses by their meaning, a time rounded either way, a
-    /// descriptor by any of its numbers.
+    /// Whether `printed` says what the kernel says: numbers and addresses by their meaning, a time
+    /// rounded either way, a descriptor by any of its numbers.
     pub(crate) fn agrees(&self, name: &str, printed: &str) -> Verdict<bool> {
         let truth = self.value(name)?;
         if printed == truth {

@@ -205,13 +205,11 @@ fn compare(receiver: &Receiver, expected: &[u8], came: &[u8]) -> Verdict {
         return Ok(());
     };
     let wanted = steps::prints_line(&receiver.server.name(), &expected[at]);
-    let (symptom, got) = match came.get(at) {
-        Some(line) if rejected(line).is_some() => (Symptom::Named("rejected"), line.as_str()),
-        Some(line) if expected[at..].contains(line) => {
-            (Symptom::Named("messages-lost"), line.as_str())
-        }
-        Some(line) => (Symptom::WrongStdout, line.as_str()),
-        None => (Symptom::Named("messages-lost"), ""),
+    let got = came.get(at).map_or("", String::as_str);
+    let symptom = match rejected(got) {
+        Some(mistake) => Symptom::Named(mistake),
+        None if came.len() < expected.len() => Symptom::Named("messages-lost"),
+        None => Symptom::WrongStdout,
     };
     Err(receiver.lines.failure(symptom, wanted, sticky_packet::line(got.as_bytes())))
 }

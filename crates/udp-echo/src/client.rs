@@ -25,7 +25,7 @@ fn start(check: &mut Check, messages: &[&str]) -> Verdict<(Program, DatagramPeer
 
 /// Sends a datagram back to where it came from.
 fn answer(client: &Program, peer: &mut DatagramPeer, datagram: &Datagram) -> Verdict {
-    peer.send_to(client, datagram.from, &datagram.bytes)
+    peer.answer(client, datagram)
 }
 
 /// Each message is one datagram, whatever is in it, and each reply is printed with a newline.

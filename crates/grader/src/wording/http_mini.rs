@@ -304,3 +304,13 @@ pub fn not_followed(count: usize) -> String {
 pub fn followed_again() -> &'static str {
     "it connects once more and follows the next one"
 }
+
+/// That nothing follows a request.
+pub fn nothing_behind_request(who: &str) -> String {
+    format!("nothing from {who} behind its request: a GET has no body")
+}
+
+/// What came too much.
+pub fn more(bytes: &[u8]) -> String {
+    format!("more bytes: {}", shown(bytes))
+}

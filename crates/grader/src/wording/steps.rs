@@ -1,8 +1,9 @@
 //! What the steps of a check say: what they expect, and what came instead.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -95,6 +96,11 @@ pub fn command(program: &Path, arguments: &[String]) -> String {
 /// Another program took a port that was free for a moment.
 pub fn port_lost(address: SocketAddr) -> String {
     format!("another program has taken {address} meanwhile")
+}
+
+/// An address at which the grader should listen cannot be had.
+pub fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> String {
+    format!("the grader cannot listen at {address}: {error}")
 }
 
 /// The program could not be started.
@@ -490,6 +496,39 @@ pub fn reads_again() -> &'static str {
 /// This machine has no such address.
 pub fn no_such_address(host: &str) -> String {
     format!("this machine has no address {host}")
+}
+
+/// A name has two addresses, and a connection is accepted at one only.
+pub fn two_addresses(name: &str, refusing: SocketAddr, answering: SocketAddr) -> String {
+    let (refusing_ip, answering_ip) = (refusing.ip(), answering.ip());
+    format!(
+        "the name {name} has two addresses, {refusing_ip} and {answering_ip}; \
+         {refusing} refuses, {answering} accepts"
+    )
+}
+
+/// No port is to be had at both addresses.
+pub fn no_common_port(one: Ipv4Addr, other: Ipv4Addr) -> String {
+    format!("no port of this machine is free at both {one} and {other}")
+}
+
+/// A check takes `localhost` for a name with two addresses, and why.
+pub fn localhost_instead(reason: &str) -> String {
+    format!("localhost, which may have one address only, stands for a name with two: {reason}")
+}
+
+/// What this machine's resolver finds for a name that stands in /etc/hosts twice.
+pub fn resolver_finds(name: &str, found: &BTreeSet<IpAddr>) -> String {
+    let found: Vec<String> = found.iter().map(IpAddr::to_string).collect();
+    match found.as_slice() {
+        [] => format!("this machine does not look for names such as {name} in /etc/hosts"),
+        found => format!("of the addresses of {name} this machine finds {}", found.join(", ")),
+    }
+}
+
+/// This machine's resolver takes too long for a name.
+pub fn resolver_is_slow(name: &str) -> String {
+    format!("this machine takes too long to look for a name such as {name}")
 }
 
 /// Why a check was not run.

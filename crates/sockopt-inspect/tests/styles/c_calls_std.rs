@@ -1,5 +1,5 @@
-//! A correct sockopt-inspect in one file, with the C library's own calls and nothing but std. It prints each line as
-//! soon as it knows it.
+//! A correct sockopt-inspect in one file, with the C library's own calls and nothing but std. It
+//! prints each line as soon as it knows it.
 
 use std::ffi::{c_int, c_void};
 use std::io::{self, Read, Write};

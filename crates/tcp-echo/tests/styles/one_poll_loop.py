@@ -129,6 +129,7 @@ def main():
 
 
 def usage():
+    print(f"wrong arguments: {' '.join(sys.argv[1:])}", file=sys.stderr)
     print("usage: tcp-echo server ADDR | client ADDR [MESSAGE]", file=sys.stderr)
     sys.exit(2)
 

@@ -13,6 +13,7 @@ fn main() {
             client(address, Box::new(io::Cursor::new(message.to_owned())))
         }
         _ => {
+            eprintln!("not understood: {arguments:?}");
             eprintln!("usage: tcp-echo server ADDR | client ADDR [MESSAGE]");
             exit(2);
         }

@@ -1,0 +1,208 @@
+//! What the server refuses. Each request has one fault.
+
+use grader::wording::http_mini::{self as words, head};
+use grader::{Check, Server, Verdict};
+
+use crate::site::{Site, start};
+use crate::visit::Visit;
+
+const GET: &str = "GET /hello.txt HTTP/1.1";
+
+/// Sends a request, expects one of these statuses, and the end of the connection.
+fn refuse(site: &Site, server: &Server, request: &str, asked: String, statuses: &[u16]) -> Verdict {
+    let mut visit = answered(server, request, asked, statuses)?;
+    visit.expect_closed(&site.hello)
+}
+
+/// Sends a request, and expects one of these statuses.
+fn answered(server: &Server, request: &str, asked: String, statuses: &[u16]) -> Verdict<Visit> {
+    let mut visit = Visit::begin(server)?;
+    visit.ask_as_it_is(request.as_bytes(), asked)?;
+    visit.expect_status(statuses)?;
+    Ok(visit)
+}
+
+/// A request with `lines` as they are, each ended by CR LF, and an empty line behind them.
+fn of_lines(lines: &[&str]) -> String {
+    lines.iter().flat_map(|line| [*line, "\r\n"]).chain(["\r\n"]).collect()
+}
+
+/// What is not `METHOD TARGET HTTP/d.d`, with one space between.
+pub fn request_line(check: &mut Check) -> Verdict {
+    let (site, server) = start(check)?;
+    let host = format!("Host: {}", server.address());
+    let malformed = [
+        "hello",
+        "GET /hello.txt",
+        "GET  /hello.txt HTTP/1.1",
+        "GET /hello.txt  HTTP/1.1",
+        " GET /hello.txt HTTP/1.1",
+        "GET\t/hello.txt\tHTTP/1.1",
+        "GET /hello.txt HTTP/1.1 more",
+        "GET /hello .txt HTTP/1.1",
+        "GET HTTP/1.1",
+        "GET /hello.txt HTTP/1",
+        "GET /hello.txt HTTP/1.x",
+        "GET /hello.txt FTP/1.1",
+        "GET /hello.txt 1.1",
+    ];
+    for line in malformed {
+        let request = of_lines(&[line, &host]);
+        refuse(&site, &server, &request, words::line(line.as_bytes()), &[400])?;
+    }
+    Ok(())
+}
+
+/// Another first number in the version is another protocol.
+pub fn version(check: &mut Check) -> Verdict {
+    let (site, server) = start(check)?;
+    let host = format!("Host: {}", server.address());
+    let lines: [(&str, &[u16]); 4] = [
+        ("GET /hello.txt HTTP/2.0", &[505]),
+        ("GET /hello.txt HTTP/3.1", &[505]),
+        ("GET /hello.txt HTTP/0.9", &[505]),
+        // Without a second number it is malformed as well.
+        ("GET /hello.txt HTTP/2", &[400, 505]),
+    ];
+    for (line, statuses) in lines {
+        let request = of_lines(&[line, &host]);
+        refuse(&site, &server, &request, words::line(line.as_bytes()), statuses)?;
+    }
+    Ok(())
+}
+
+/// No colon, white space before the colon, white space at the beginning of the line.
+pub fn header_lines(check: &mut Check) -> Verdict {
+    let (site, server) = start(check)?;
+    let host = format!("Host: {}", server.address());
+    for line in ["no colon here", "Accept : text/html", "Accept\t: text/html"] {
+        let asked = words::request_with(line);
+        refuse(&site, &server, &of_lines(&[GET, &host, line]), asked.clone(), &[400])?;
+        refuse(&site, &server, &of_lines(&[GET, line, &host]), asked, &[400])?;
+    }
+    for folded in [" and more", "\tand more", " Accept: text/html"] {
+        let asked = words::request_with(folded);
+        let request = of_lines(&[GET, &host, "Accept: text/html", folded, "X: y"]);
+        refuse(&site, &server, &request, asked, &[400])?;
+    }
+    Ok(())
+}
+
+/// HTTP/1.1 without exactly one Host that is one. What is fine is served.
+pub fn host(check: &mut Check) -> Verdict {
+    let (site, server) = start(check)?;
+    let host = format!("Host: {}", server.address());
+    refuse(&site, &server, &of_lines(&[GET]), words::request_without("Host"), &[400])?;
+    let two = words::request_with_two("Host");
+    refuse(&site, &server, &of_lines(&[GET, &host, &host]), two.clone(), &[400])?;
+    refuse(&site, &server, &of_lines(&[GET, &host, "Host: example.org"]), two, &[400])?;
+    for line in ["Host: two words", "Host: example.org/path", "Host: example.org:7x"] {
+        let asked = words::request_with(line);
+        refuse(&site, &server, &of_lines(&[GET, line]), asked, &[400])?;
+    }
+    for line in ["Host: example.org", "Host: localhost:8080", "Host: 127.0.0.1", "Host: [::1]:7000"]
+    {
+        let asked = words::request_with(line);
+        answered(&server, &of_lines(&[GET, line]), asked, &[200])?.leave()?;
+    }
+    let old = "GET /hello.txt HTTP/1.0";
+    answered(&server, &of_lines(&[old]), words::line(old.as_bytes()), &[200])?.leave()
+}
+
+/// Whoever ignores Transfer-Encoding takes chunks for requests.
+pub fn transfer_encoding(check: &mut Check) -> Verdict {
+    let (site, server) = start(check)?;
+    let host = format!("Host: {}", server.address());
+    let line = "Transfer-Encoding: chunked";
+    let body = "5\r\nhello\r\n0\r\n\r\n";
+    for first in ["POST /hello.txt HTTP/1.1", GET] {
+        let request = of_lines(&[first, &host, line]) + body;
+        refuse(&site, &server, &request, words::request_with(line), &[501])?;
+    }
+    let line = "Transfer-Encoding: gzip, chunked";
+    let request = of_lines(&[GET, &host, line]) + body;
+    refuse(&site, &server, &request, words::request_with(line), &[501])?;
+    let both = words::request_with("Content-Length: 15, Transfer-Encoding: chunked");
+    let fields = ["Content-Length: 15", "Transfer-Encoding: chunked"];
+    let request = of_lines(&[GET, &host, fields[0], fields[1]]) + body;
+    refuse(&site, &server, &request, both, &[400, 501])
+}
+
+/// A length that is no number, or not one number.
+pub fn content_length(check: &mut Check) -> Verdict {
+    let (site, server) = start(check)?;
+    let host = format!("Host: {}", server.address());
+    for value in ["+5", "-1", "x", "5x", "0x5", "1_0", "5.0", "5 5", ""] {
+        let line = format!("Content-Length: {value}");
+        let request = of_lines(&[GET, &host, &line]);
+        refuse(&site, &server, &request, words::request_with(&line), &[400])?;
+    }
+    for (first, second) in [("5", "6"), ("0", "5"), ("6", "0")] {
+        let (first, second) =
+            (format!("Content-Length: {first}"), format!("Content-Length: {second}"));
+        let asked = words::request_with(&format!("{first}, {second}"));
+        let request = of_lines(&[GET, &host, &first, &second]);
+        refuse(&site, &server, &request, asked, &[400])?;
+    }
+    let line = "Content-Length: 99999999999999999999999";
+    let request = of_lines(&[GET, &host, line]);
+    answered(&server, &request, words::request_with(line), &[400, 413])?.leave()
+}
+
+/// A word that is no method, and methods that are known and not served.
+pub fn methods(check: &mut Check) -> Verdict {
+    let (_site, server) = start(check)?;
+    for method in ["FETCH", "get", "GETS", "X"] {
+        let line = format!("{method} /hello.txt HTTP/1.1");
+        let visit = Visit::ask_once(&server, &line, &[])?;
+        visit.expect_status(&[501])?;
+        visit.leave()?;
+    }
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"] {
+        let line = format!("{method} /hello.txt HTTP/1.1");
+        let visit = Visit::ask_once(&server, &line, &["Content-Length: 0"])?;
+        visit.expect_status(&[405])?;
+        let allowed = visit.answer.words("allow");
+        if !["get", "head"].iter().all(|method| allowed.iter().any(|word| word == method)) {
+            return visit.wrong_field("Allow", words::names_both());
+        }
+        visit.leave()?;
+    }
+    Ok(())
+}
+
+/// A long header is served, one without measure is not, and nobody waits for its end.
+pub fn head_too_large(check: &mut Check) -> Verdict {
+    let (site, server) = start(check)?;
+    let host = format!("Host: {}", server.address());
+    let fields = |count: usize, length: usize| -> Vec<String> {
+        (0..count).map(|number| format!("X-{number}: {}", "x".repeat(length))).collect()
+    };
+    let lines = |fields: &[String]| {
+        let mut lines = vec![GET, &host];
+        lines.extend(fields.iter().map(String::as_str));
+        of_lines(&lines)
+    };
+    for (fields, how) in
+        [(fields(1, 11_500), head::ONE_FIELD), (fields(40, 280), head::MANY_FIELDS)]
+    {
+        let request = lines(&fields);
+        let asked = words::request_of(request.len(), how);
+        answered(&server, &request, asked, &[200])?.leave()?;
+    }
+    let long = lines(&fields(60, 400));
+    let unended = &long[..long.len() - 2];
+    let endless = format!("{GET}\r\n{host}\r\nX: {}", "x".repeat(24_000));
+    let long_line = format!("GET /{}", "x".repeat(24_000));
+    let too_large: [(&str, &str, &[u16]); 4] = [
+        (&long, head::MANY_FIELDS, &[431]),
+        (unended, head::NO_EMPTY_LINE, &[431]),
+        (&endless, head::NO_LINE_END, &[431]),
+        (&long_line, head::LONG_LINE, &[414, 431]),
+    ];
+    for (request, how, statuses) in too_large {
+        let asked = words::request_of(request.len(), how);
+        refuse(&site, &server, request, asked, statuses)?;
+    }
+    Ok(())
+}

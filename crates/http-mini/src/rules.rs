@@ -1,0 +1,112 @@
+//! The rules that hold for every program of the course.
+
+use grader::{Check, Stop, Verdict};
+
+use crate::peer::{Exchange, finish, ok, with_status};
+use crate::site::{NAME, Site, start};
+use crate::visit::Visit;
+
+/// The server says where it listens, in one line, and nothing else on standard output, also not of its conversations.
+/// Whether these go well is for other checks to say.
+pub fn ready_line(check: &mut Check) -> Verdict {
+    let (_site, server) = start(check)?;
+    for line in ["GET /hello.txt HTTP/1.1", "GET /nothing HTTP/1.1", "nonsense"] {
+        match Visit::ask_once(&server, line, &["Connection: close"]) {
+            Ok(visit) => visit.leave()?,
+            Err(Stop::Error(error)) => return Err(error.into()),
+            Err(_) => {}
+        }
+    }
+    server.expect_ready_line()
+}
+
+/// A server that cannot serve exits 1: DIR is a file, or missing, or the port is taken by a stranger or by another of its
+/// kind.
+pub fn cannot_serve(check: &mut Check) -> Verdict {
+    let (_site, first) = start(check)?;
+    for folder in [&format!("{NAME}/hello.txt"), "missing"] {
+        let server = check.start(["serve", "127.0.0.1:0", folder])?;
+        server.finish_with(1)?.expect_stdout(b"")?.expect_some_error()?;
+    }
+    let stranger = check.listen("127.0.0.1")?;
+    for taken in [stranger.address(), first.address()] {
+        let server = check.start(["serve", &taken.to_string(), NAME])?;
+        server.finish_with(1)?.expect_stdout(b"")?.expect_some_error()?;
+    }
+    Ok(())
+}
+
+/// HOST may be a name, and a client tries each address that the name has. Here nobody listens at `localhost`'s IPv6
+/// address, which most systems try first.
+pub fn host_names(check: &mut Check) -> Verdict {
+    let site = Site::new(check)?;
+    let server = check.start_server(["serve", "localhost:0", NAME])?;
+    let mut visit = Visit::ask_once(&server, "GET /hello.txt HTTP/1.1", &[])?;
+    visit.expect_body(&site.hello)?;
+    visit.leave()?;
+    let mut peer = check.listen("127.0.0.1")?;
+    let client = check.start(["get", &format!("http://localhost:{}/", peer.address().port())])?;
+    let mut exchange = Exchange::accept(&mut peer, &client)?;
+    exchange.answer_and_close(&ok(&["Content-Length: 5"], b"hello"))?;
+    exchange.finish()?.expect_status(&[0])?.expect_stdout(b"hello")?;
+    Ok(())
+}
+
+/// A wrong command line ends with status 2 and a line on standard error; an address or a URL that cannot be read, or is of
+/// another scheme, with 1 or 2.
+pub fn usage(check: &mut Check) -> Verdict {
+    let _site = Site::new(check)?;
+    let wrong: [&[&str]; 8] = [
+        &[],
+        &["serve-me"],
+        &["GET"],
+        &["serve"],
+        &["serve", "127.0.0.1:0"],
+        &["serve", "127.0.0.1:0", NAME, "more"],
+        &["get"],
+        &["get", "http://127.0.0.1:9/", "more"],
+    ];
+    for arguments in wrong {
+        check.start(arguments)?.finish_with(2)?.expect_stdout(b"")?.expect_some_error()?;
+    }
+    let unreadable: [&[&str]; 7] = [
+        &["serve", "127.0.0.1", NAME],
+        &["serve", "127.0.0.1:70000", NAME],
+        &["get", "nonsense"],
+        &["get", "http://"],
+        &["get", "http://127.0.0.1:port/"],
+        &["get", "http://127.0.0.1:70000/"],
+        &["get", "ftp://127.0.0.1:9/"],
+    ];
+    for arguments in unreadable {
+        let finished = check.start(arguments)?.finish()?;
+        finished.expect_status(&[1, 2])?.expect_stdout(b"")?.expect_some_error()?;
+    }
+    Ok(())
+}
+
+/// A failure is one line on standard error that names what was attempted and on what.
+pub fn error_line(check: &mut Check) -> Verdict {
+    let nobody = check.refusing("127.0.0.1")?;
+    let client = check.start(["get", &format!("http://{}/file", nobody.address())])?;
+    finish(&client)?.expect_error_line(&nobody.address().port().to_string())?;
+
+    let answers = [
+        with_status("HTTP/1.1 404 Not Found", &["Content-Length: 2"], b"no"),
+        ok(&["Content-Length: 100"], b"short"),
+        b"hello".to_vec(),
+    ];
+    for answer in answers {
+        let mut exchange = Exchange::begin(check, "/file")?;
+        exchange.answer_and_close(&answer)?;
+        exchange.finish()?.expect_error_line("")?;
+    }
+
+    let _site = Site::new(check)?;
+    let stranger = check.listen("127.0.0.1")?;
+    let server = check.start(["serve", &stranger.address().to_string(), NAME])?;
+    server.finish()?.expect_last_error_line(&stranger.address().port().to_string())?;
+    let server = check.start(["serve", "127.0.0.1:0", "missing"])?;
+    server.finish()?.expect_last_error_line("missing")?;
+    Ok(())
+}

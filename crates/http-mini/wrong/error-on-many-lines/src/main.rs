@@ -1,0 +1,110 @@
+//! http-mini: one program, a web server for a folder and a client for one URL.
+//!
+//! This file turns a command line into a [`Command`], runs it, and turns the outcome into what a
+//! shell can see: an exit status and at most one line of complaint. The server stands in
+//! `server.rs` (a conversation), `listener.rs` (its sockets), `request.rs` (what comes in),
+//! `target.rs` and `files.rs` (what is asked for), `conditions.rs` and `response.rs` (what goes
+//! out); the client in `client.rs`, `url.rs`, `answer.rs` and `chunks.rs`. `message.rs` is what both need.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::url::Url;
+
+mod answer;
+mod chunks;
+mod client;
+mod conditions;
+mod files;
+mod listener;
+mod message;
+mod request;
+mod response;
+mod server;
+mod target;
+mod url;
+
+const USAGE: &str = "\
+usage: http-mini serve ADDR DIR
+       http-mini get URL
+
+ADDR is HOST:PORT: 127.0.0.1:7000, [::1]:7000, localhost:7000
+URL is http://HOST[:PORT][/PATH]";
+
+/// Something was attempted and failed: the network's, the peer's or the file's fault.
+const STATUS_FAILED: u8 = 1;
+/// Nothing was attempted, because the command line makes no sense.
+const STATUS_WRONG_USAGE: u8 = 2;
+
+/// What the command line asks for.
+enum Command<'a> {
+    /// Listen on `address` and serve the files below `folder` until killed.
+    Serve { address: &'a str, folder: &'a str },
+    /// Get `url` and print the body.
+    Get { url: Url },
+}
+
+fn main() -> ExitCode {
+    // The first item is the program's own name. `env::args` would panic on an argument that is not
+    // UTF-8; `args_os` hands it over, so that it becomes wrong usage like any other.
+    let arguments: Result<Vec<String>, OsString> =
+        env::args_os().skip(1).map(OsString::into_string).collect();
+    let arguments = match arguments {
+        Ok(arguments) => arguments,
+        Err(argument) => return wrong_usage(format!("argument {argument:?} is not UTF-8")),
+    };
+
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match parse(&arguments) {
+        Ok(Command::Serve { address, folder }) => server::run(address, folder),
+        Ok(Command::Get { url }) => client::run(url),
+        Err(mistake) => return wrong_usage(mistake),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(format_args!("{error:?}"));
+            ExitCode::from(STATUS_FAILED)
+        }
+    }
+}
+
+/// Reads the arguments that follow the program's name; an error says what is wrong with them.
+fn parse<'a>(arguments: &[&'a str]) -> Result<Command<'a>, String> {
+    match *arguments {
+        ["serve", address, folder] => Ok(Command::Serve { address, folder }),
+        ["get", url] => Ok(Command::Get { url: Url::parse(url)? }),
+        [] => Err("the role is missing: serve or get".to_string()),
+        ["serve"] => Err("serve: ADDR and DIR are missing".to_string()),
+        ["serve", _] => Err("serve: DIR is missing".to_string()),
+        ["get"] => Err("get: URL is missing".to_string()),
+        ["serve", _, _, extra, ..] | ["get", _, extra, ..] => {
+            Err(format!("one argument too many: {extra:?}"))
+        }
+        [role, ..] => Err(format!("unknown role {role:?}: it is serve or get")),
+    }
+}
+
+/// The addresses that `HOST:PORT` stands for, in the order in which to try them. A name may have
+/// several: `localhost` has `::1` and `127.0.0.1`, and not every machine has IPv6.
+fn resolve(address: &str) -> Result<Vec<SocketAddr>> {
+    let addresses = address.to_socket_addrs().with_context(|| format!("resolve {address:?}"))?;
+    Ok(addresses.collect())
+}
+
+fn wrong_usage(mistake: String) -> ExitCode {
+    complain(format_args!("{mistake}\n{USAGE}"));
+    ExitCode::from(STATUS_WRONG_USAGE)
+}
+
+/// Writes a line to stderr. `eprintln!` panics when stderr is closed; there is nobody left to tell
+/// then, and the exit status still says it.
+fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
