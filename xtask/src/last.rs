@@ -18,6 +18,9 @@ pub struct Last {
     pub max_score: u32,
     /// Stretch points.
     pub bonus: u32,
+    /// Stretch points that there are; not in results of earlier versions.
+    #[serde(default)]
+    pub max_bonus: u32,
     /// Whether every core check passed.
     pub core_passed: bool,
     /// Whether the program was built.
@@ -32,6 +35,7 @@ impl Last {
             score: module.score(),
             max_score: module.max_score(),
             bonus: module.bonus(),
+            max_bonus: module.max_bonus(),
             core_passed: module.core_passed(),
             builds: module.error.is_none(),
             begun: module.checks.iter().any(|check| match &check.feedback {

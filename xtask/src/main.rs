@@ -31,8 +31,7 @@ struct Line {
 #[derive(Debug, Subcommand)]
 enum Command {
     Grade(grade::Arguments),
-    /// List the modules, what they are worth and how far you are.
-    List,
+    List(list::Arguments),
     Verify(verify::Arguments),
     /// Run all that continuous integration runs: formatting, lints, tests, proof, reference.
     Ci,
@@ -64,7 +63,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
     match &line.command {
         None => overview::run(),
         Some(Command::Grade(arguments)) => grade::run(arguments),
-        Some(Command::List) => list::run(),
+        Some(Command::List(arguments)) => list::run(arguments),
         Some(Command::Verify(arguments)) => verify::run(arguments),
         Some(Command::Ci) => ci::run(),
         Some(Command::Bench(arguments)) => bench::run(arguments),

@@ -10,6 +10,7 @@ pub static TAUGHT: &[Module] = &[
     broadcast_grading::MODULE,
     sockopt_inspect_grading::MODULE,
     http_mini_grading::MODULE,
+    file_transfer_grading::MODULE,
 ];
 
 /// The module of this name, or an error that suggests the nearest names.

@@ -32,17 +32,31 @@ fn tell(states: &[(&str, Option<Last>)]) -> String {
         let state = last.map_or_else(|| "never graded".to_owned(), list::state);
         _ = writeln!(told, "  {mark:4}  {name:width$}  {state}");
     }
-    told.push_str("\nNext: ");
-    told.push_str(&next_step(states.iter().find(|(_, last)| !is_done(last))));
+    told.push('\n');
+    told.push_str(&match states.iter().find(|(_, last)| !is_done(last)) {
+        Some((name, last)) => format!("Next: {}", next_step(name, last.as_ref())),
+        None => after_core(states),
+    });
     told.push_str("\n\nAll commands: cargo xtask --help\n");
     told
 }
 
-fn next_step(open: Option<&(&str, Option<Last>)>) -> String {
-    let Some((name, last)) = open else {
-        return "cargo xtask grade    (all core checks pass; the stretch checks are left)"
-            .to_owned();
-    };
+/// Every module is done: what is left is extra credit, if anything.
+fn after_core(states: &[(&str, Option<Last>)]) -> String {
+    let left = states.iter().find_map(|(name, last)| {
+        let Last { bonus, max_bonus, .. } = (*last)?;
+        (bonus < max_bonus).then_some((name, max_bonus - bonus))
+    });
+    match left {
+        Some((name, left)) => format!(
+            "Next, for extra credit: cargo xtask grade {name}    \
+             ({left} stretch points are left there)"
+        ),
+        None => "The course is finished: every check passed when it was last graded.".to_owned(),
+    }
+}
+
+fn next_step(name: &str, last: Option<&Last>) -> String {
     match last {
         None | Some(Last { begun: false, builds: true, .. }) => format!(
             "read exercises/{name}/README.md, fill in a `todo!()` below exercises/{name}/src, \
@@ -63,6 +77,7 @@ mod tests {
             score: 100,
             max_score: 100,
             bonus: 5,
+            max_bonus: 40,
             core_passed: true,
             builds: true,
             begun: true,
@@ -73,5 +88,23 @@ mod tests {
         last.core_passed = false;
         let told = tell(&[("tcp-echo", Some(last)), ("udp-echo", None)]);
         assert!(told.contains("Next: cargo xtask grade tcp-echo "), "{told}");
+    }
+
+    #[test]
+    fn extra_credit_is_offered_only_where_some_is_left() {
+        let mut last = Last {
+            score: 100,
+            max_score: 100,
+            bonus: 5,
+            max_bonus: 40,
+            core_passed: true,
+            builds: true,
+            begun: true,
+        };
+        let told = tell(&[("tcp-echo", Some(last))]);
+        assert!(told.contains("grade tcp-echo    (35 stretch points"), "{told}");
+        last.bonus = 40;
+        let told = tell(&[("tcp-echo", Some(last))]);
+        assert!(told.contains("The course is finished"), "{told}");
     }
 }

@@ -1,6 +1,7 @@
 //! Where things lie: the root of the course, its folders, and the folder that cargo builds into.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -84,14 +85,17 @@ impl Workspace {
 
     /// The module in whose folder the user stands, if that is so.
     pub fn module_stood_in(&self) -> Option<&'static Module> {
+        let (_, name) = self.folder_stood_in()?;
+        modules::TAUGHT.iter().find(|module| name == module.name)
+    }
+
+    /// The folder below the root in which the user stands, in its two first parts.
+    fn folder_stood_in(&self) -> Option<(OsString, OsString)> {
         let here = fs_err::canonicalize(env::current_dir().ok()?).ok()?;
         let mut parts = here.strip_prefix(&self.root).ok()?.iter();
         let kind = parts.next()?;
-        if !["exercises", "solutions", "crates"].iter().any(|known| kind == *known) {
-            return None;
-        }
-        let name = parts.next()?;
-        modules::TAUGHT.iter().find(|module| name == module.name)
+        let is_known = ["exercises", "solutions", "crates"].iter().any(|known| kind == *known);
+        is_known.then_some((kind.to_owned(), parts.next()?.to_owned()))
     }
 
     /// The modules named, in the taught order and each once; without names the one stood in, else
@@ -99,10 +103,21 @@ impl Workspace {
     ///
     /// # Errors
     ///
-    /// A name is no module's.
+    /// A name is no module's, or without names the user stands in an exercise that has no checks.
     pub fn chosen_modules(&self, names: &[String]) -> anyhow::Result<Vec<&'static Module>> {
         if names.is_empty() {
             let stood_in = self.module_stood_in();
+            if stood_in.is_none()
+                && let Some((kind, name)) = self.folder_stood_in()
+                && kind != "crates"
+            {
+                let folder = Path::new(&kind).join(name);
+                bail!(
+                    "{} has no checks yet, so there is nothing to grade it by; \
+                     `cargo xtask list` shows the modules that can be graded",
+                    folder.display()
+                );
+            }
             return Ok(stood_in.map_or_else(|| modules::TAUGHT.iter().collect(), |one| vec![one]));
         }
         for name in names {

@@ -61,6 +61,11 @@ impl<'a> Check<'a> {
         self.context.deadline
     }
 
+    /// From now on one wait may take so many deadlines: for a check that moves much data, on a disk that may be slow.
+    pub fn be_patient(&self, deadlines: u32) {
+        self.context.patience.set(deadlines);
+    }
+
     /// The numbers that the seed gives this check.
     pub fn random(&mut self) -> &mut Random {
         &mut self.random

@@ -141,6 +141,8 @@ impl ProgramState {
 pub(crate) struct Context {
     pub recorder: Recorder,
     pub deadline: Duration,
+    /// How many deadlines one wait may take.
+    pub patience: Cell<u32>,
     began: Instant,
     pub programs: RefCell<Vec<ProgramState>>,
     sockets: RefCell<Vec<Weak<Socket>>>,
@@ -164,6 +166,7 @@ impl Context {
         Self {
             recorder: Recorder::default(),
             deadline,
+            patience: Cell::new(1),
             began: Instant::now(),
             programs: RefCell::default(),
             sockets: RefCell::default(),
@@ -235,8 +238,9 @@ impl Context {
                 watch.before = None;
             }
             let now = Instant::now();
-            if now - began > self.deadline
-                || now - self.began > self.deadline.saturating_mul(DEADLINES_A_CHECK)
+            let deadline = self.deadline.saturating_mul(self.patience.get());
+            if now - began > deadline
+                || now - self.began > deadline.saturating_mul(DEADLINES_A_CHECK)
             {
                 return Err(self.too_late(goal, now - began).into());
             }

@@ -30,6 +30,8 @@ const LEAD_COLUMNS: usize = 4;
 /// How many lines a row's data may fill: a text that is there as a whole. Of what is long or no text, one line is
 /// enough to tell it from other data, and the story stays in sight.
 const DATA_LINES: usize = 3;
+/// Up to so many bytes are shown in full, text or not.
+const SHORT_BYTES: u64 = 32;
 /// How many lines of standard error a row shows, from the beginning and from the end.
 const STDERR_LINES: (usize, usize) = (8, 4);
 /// What stands between the parts of a row between which its line has to end.
@@ -396,7 +398,13 @@ fn data_lines(what: &What) -> usize {
     };
     let is_whole = bytes.total_bytes == (bytes.head.len() + bytes.tail.len()) as u64;
     let is_text = std::str::from_utf8(&[bytes.head.as_slice(), &bytes.tail].concat()).is_ok();
-    if is_whole && is_text { DATA_LINES } else { 1 }
+    let is_short = bytes.total_bytes <= SHORT_BYTES;
+    match what {
+        _ if is_whole && (is_text || is_short) => DATA_LINES,
+        // The addresses of a datagram fill a line of their own.
+        What::DatagramSent { .. } | What::DatagramReceived { .. } => 2,
+        _ => 1,
+    }
 }
 
 /// The grader's and the program's address of a datagram.

@@ -55,6 +55,7 @@ pub fn not_modified(check: &mut Check) -> Verdict {
         if status == 200 {
             visit.expect_body(&site.hello)?;
         } else {
+            visit.body()?;
             expect_kept_as_usual(&mut visit, line)?;
         }
         visit.leave()?;
@@ -62,13 +63,12 @@ pub fn not_modified(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// The connection is kept, so nothing stands behind the answer but the next one. A server that keeps none has been told so.
+/// Behind the body stands the next answer, since the connection is kept. A server that keeps none is told so elsewhere.
 fn expect_kept_as_usual(visit: &mut Visit, line: &str) -> Verdict {
     let says_close = visit.answer.words("connection").iter().any(|word| word == "close");
     if says_close || visit.answer.body_end(false) == BodyEnd::Close {
         return Ok(());
     }
-    visit.body()?;
     match visit.ask(line, &[]) {
         Err(Stop::Failed(failure))
             if matches!(failure.symptom, Symptom::CutShort | Symptom::Reset) =>
@@ -111,6 +111,7 @@ pub fn ranges(check: &mut Check) -> Verdict {
         let mut visit = Visit::begin(&server)?;
         ask_for_range(&mut visit, line, range)?;
         visit.expect_status(&[416])?;
+        visit.body()?;
         expect_kept_as_usual(&mut visit, line)?;
         visit.leave()?;
     }

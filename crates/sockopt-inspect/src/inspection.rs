@@ -27,7 +27,7 @@ pub(crate) const TCP_LINES: &[&str] = &[
 ];
 
 /// The symptom of a value that is not the socket's.
-const NOT_THE_TRUTH: &str = "not-the-truth";
+pub(crate) const NOT_THE_TRUTH: &str = "not-the-truth";
 
 /// What one program reported of its socket, and the socket.
 pub(crate) struct Inspection {
@@ -57,12 +57,8 @@ impl Inspection {
     pub(crate) fn of_started(program: Program, arguments: &[&str]) -> Verdict<Self> {
         let kind = if arguments[0] == "udp" { Type::DGRAM } else { Type::STREAM };
         let wanted = if arguments[0] == "udp" { UDP_LINES } else { TCP_LINES };
-        let (lines, truth) = report(&program, wanted, kind)?;
-        let Some(truth) = truth else {
-            program.expect_running()?;
-            let (expected, got) = sockopt::no_socket(&program.name());
-            return Err(Failure::new(Symptom::Exited, expected, got).into());
-        };
+        let (lines, truth) = report(&program, wanted, kind).map_err(|stop| on(arguments, stop))?;
+        let Some(truth) = truth else { return Err(without_socket(&program, arguments)) };
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         Ok(Self { arguments, lines, truth, _program: program })
     }
@@ -127,11 +123,12 @@ impl Inspection {
     ///
     /// # Errors
     ///
-    /// As [`Inspection::expect`]; `not-set` if the socket still has the size of a new one.
+    /// As [`Inspection::expect`]; `not-set` if the socket still has the size of a new one, and
+    /// `set-otherwise` if it has yet another.
     pub(crate) fn expect_size(&self, name: &str, size: &str, unset: &str) -> Verdict<&Self> {
         let has = self.truth.value(name)?;
         if has != size {
-            let symptom = if has == unset { "not-set" } else { NOT_THE_TRUTH };
+            let symptom = if has == unset { "not-set" } else { "set-otherwise" };
             return Err(self.not_as_asked(name, size, symptom)?);
         }
         self.expect_truth(name)
@@ -202,6 +199,24 @@ pub(crate) fn printed_to_the_end(program: &Program) -> Verdict<Vec<u8>> {
 /// Whether a program that should have ended has not.
 pub(crate) fn goes_on(failure: &Failure) -> bool {
     failure.symptom.is_silence() || failure.symptom == Symptom::StillRunning
+}
+
+/// A program whose socket cannot be compared with its report, since it has closed it, or has ended.
+fn without_socket(program: &Program, arguments: &[&str]) -> Stop {
+    let ended = match program.expect_running() {
+        Ok(()) => None,
+        Err(Stop::Failed(failure)) => Some(failure.got),
+        Err(other) => return other,
+    };
+    let (expected, got) = sockopt::no_socket(arguments, &program.name(), ended.as_deref());
+    Failure::new(Symptom::Exited, expected, got).into()
+}
+
+/// The same failure, with the command line that it is about.
+pub(crate) fn on(arguments: &[&str], stop: Stop) -> Stop {
+    let Stop::Failed(mut failure) = stop else { return stop };
+    failure.expected = sockopt::on(arguments, &failure.expected);
+    Stop::Failed(failure)
 }
 
 /// A program that ended with a status of its own has not reported, but failed.

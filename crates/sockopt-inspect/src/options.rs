@@ -4,7 +4,7 @@ use grader::wording::sockopt;
 use grader::{Check, Failure, Stop, Symptom, Verdict};
 use socket2::Type;
 
-use crate::inspection::{Inspection, UDP_LINES, report};
+use crate::inspection::{Inspection, UDP_LINES, on, report};
 use crate::rules::{BROADCAST_ADDRESS, expect_broadcast_here};
 use crate::truth::Truth;
 
@@ -116,8 +116,10 @@ pub fn no_delay(check: &mut Check) -> Verdict {
 /// to come first. How the program goes on is for other checks to judge.
 pub fn before_connect(check: &mut Check) -> Verdict {
     expect_broadcast_here()?;
-    let program = check.start(["udp", BROADCAST_ADDRESS, "SO_BROADCAST=1"])?;
-    let (_, socket) = report(&program, UDP_LINES, Type::DGRAM)?;
+    let arguments = ["udp", BROADCAST_ADDRESS, "SO_BROADCAST=1"];
+    let program = check.start(arguments)?;
+    let (_, socket) =
+        report(&program, UDP_LINES, Type::DGRAM).map_err(|stop| on(&arguments, stop))?;
     let Some(peer) = socket.map(|socket| socket.peer()) else { return Ok(()) };
     if peer.is_some_and(|peer| peer.to_string() == BROADCAST_ADDRESS) {
         return Ok(());

@@ -5,6 +5,9 @@ use grader::{Check, Failure, Symptom, Verdict};
 
 use crate::inspection::{Inspection, TCP_LINES, UDP_LINES, read_line, whole_output};
 
+/// How many descriptors a program finds open, besides the usual three.
+const OTHERS_OPEN: usize = 4;
+
 /// A stream socket has thirteen lines, connected or not, and nothing else is printed, also when
 /// standard input ends.
 pub fn shape_tcp(check: &mut Check) -> Verdict {
@@ -76,7 +79,8 @@ pub fn family_and_type(check: &mut Check) -> Verdict {
 
 /// The descriptor's number is true, also if the program found others open when it started.
 pub fn descriptor(check: &mut Check) -> Verdict {
-    let program = check.start_job(["tcp"], |job| job.extra_descriptors = 4)?;
+    check.note(sockopt::others_open(OTHERS_OPEN));
+    let program = check.start_job(["tcp"], |job| job.extra_descriptors = OTHERS_OPEN)?;
     Inspection::of_started(program, &["tcp"])?.expect_truth("fd")?;
     Inspection::of(check, &["udp"])?.expect_truth("fd")?;
     Ok(())

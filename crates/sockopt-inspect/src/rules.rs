@@ -5,7 +5,7 @@ use grader::wording::sockopt;
 use grader::{Check, Connection, Failure, Finished, Program, Stop, Symptom, Verdict};
 use socket2::Type;
 
-use crate::inspection::{ended_instead, goes_on, printed_to_the_end};
+use crate::inspection::{NOT_THE_TRUTH, ended_instead, goes_on, on, printed_to_the_end};
 use crate::truth::{self, Truth};
 
 /// The broadcast address of the loopback network, with the port of the discard service: nothing is
@@ -62,13 +62,6 @@ fn expect_refusal(check: &mut Check, arguments: &[&str], statuses: &[i32]) -> Ve
     Ok(finished)
 }
 
-/// The same failure, with the command line that it is about.
-fn on(arguments: &[&str], stop: Stop) -> Stop {
-    let Stop::Failed(mut failure) = stop else { return stop };
-    failure.expected = sockopt::on(arguments, &failure.expected);
-    Stop::Failed(failure)
-}
-
 /// The kernel refuses a broadcast address without the option, and a peer that does not listen
 /// refuses a connection.
 pub fn refusal(check: &mut Check) -> Verdict {
@@ -112,12 +105,21 @@ fn expect_named(arguments: &[&str; 2], refused: &Finished) -> Verdict {
     let (name, value) = arguments[1].split_once('=').unwrap_or((arguments[1], ""));
     let stderr = String::from_utf8_lossy(refused.stderr());
     let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
-    let names = |line: &&&str| line.contains(name) || (!value.is_empty() && line.contains(value));
+    // Where every option would take the value, it is the name that is wrong.
+    let names_value = |line: &str| value != "1" && words(line).any(|word| word == value);
+    let names = |line: &&&str| line.contains(name) || names_value(line);
     if [lines.first(), lines.last()].iter().flatten().any(names) {
         return Ok(());
     }
     let (expected, got) = sockopt::named(arguments, name, &stderr);
     Err(Failure::new(Symptom::WrongStderr, expected, got).into())
+}
+
+/// The words of a line as far as they could be values: no quotes, no punctuation around them.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let is_of_word = |letter: char| letter.is_alphanumeric() || letter == '-' || letter == '.';
+    let words = line.split(move |letter: char| !is_of_word(letter));
+    words.map(|word| word.trim_end_matches('.')).filter(|word| !word.is_empty())
 }
 
 /// A bad option is told before anything is done: no connection arrives, and no failure comes before
@@ -213,12 +215,27 @@ pub fn error_line(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// HOST may be a name, and each address that the name has is tried. Here nobody listens at
-/// `localhost`'s IPv6 address, which most systems try first.
+/// HOST may be a name, and each address that the name has is tried, every time with a socket that
+/// has all options set. Nobody answers at one of the two addresses of this name. How long the
+/// program stays is for other checks to judge.
 pub fn host_names(check: &mut Check) -> Verdict {
-    let mut peer = check.listen("127.0.0.1")?;
-    let address = format!("localhost:{}", peer.address().port());
-    let program = check.start(["tcp", &address])?;
-    peer.accept(&program)?;
+    for mut peer in check.named_peers()? {
+        let address = peer.named_address().to_owned();
+        let arguments = ["tcp", &address, "SO_REUSEADDR=1"];
+        let program = check.start(arguments)?;
+        let accepted = peer.accept(&program);
+        let _connection = accepted.map_err(|stop| ended_instead(&program, stop))?;
+        let socket = match Truth::of(&program, Type::STREAM) {
+            Err(Stop::Unsupported(_)) => None,
+            other => other?,
+        };
+        let Some(socket) = socket else { continue };
+        let has = socket.value("SO_REUSEADDR")?;
+        if has != "1" {
+            let (expected, got) = sockopt::not_as_asked(&arguments, "SO_REUSEADDR", "1", &has);
+            let failure = Failure::new(Symptom::WrongStdout, expected, got);
+            return Err(failure.because(NOT_THE_TRUTH).into());
+        }
+    }
     Ok(())
 }

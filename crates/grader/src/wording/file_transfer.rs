@@ -70,11 +70,7 @@ pub fn refuses(who: &str, request: &str) -> String {
 pub fn stored_too_early(sent: u64, size: u64) -> (String, String) {
     (
         "no second OK before the data has come".to_owned(),
-        format!(
-            "it came when {} of {} had been sent",
-            thousands(sent),
-            byte_count(size)
-        ),
+        format!("it came when {} of {} had been sent", thousands(sent), byte_count(size)),
     )
 }
 
@@ -166,10 +162,7 @@ pub fn takes_all(who: &str) -> (String, String) {
 
 /// Neither of two uploads was stored.
 pub fn nobody_stored() -> (String, String) {
-    (
-        "a second OK to at least one of the two uploads".to_owned(),
-        "both were refused".to_owned(),
-    )
+    ("a second OK to at least one of the two uploads".to_owned(), "both were refused".to_owned())
 }
 
 /// A file that is neither of two versions.

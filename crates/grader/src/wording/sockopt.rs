@@ -29,14 +29,21 @@ pub fn reports(who: &str) -> String {
     format!("{who} prints its report, and keeps the socket open until standard input ends")
 }
 
-/// That a program has a socket open.
-pub fn no_socket(who: &str) -> (String, String) {
-    (
-        format!("{who} keeps its socket open until standard input ends"),
-        "when the report has come it has no socket open any more, so nothing can be compared; \
-         the check `stays-open` is about that"
-            .to_owned(),
-    )
+/// That a program has a socket open after its report; `ended` tells how it ended, if it has.
+pub fn no_socket<A: AsRef<str>>(
+    arguments: &[A],
+    who: &str,
+    ended: Option<&str>,
+) -> (String, String) {
+    let expected = format!("{who} keeps its socket open until standard input ends");
+    let got = ended.unwrap_or("after the report the program has no socket open any more");
+    let so = "so its report could not be compared; the check `stays-open` tells more of that";
+    (on(arguments, &expected), format!("{got}\n{so}"))
+}
+
+/// The program finds more descriptors open than usual.
+pub fn others_open(count: usize) -> String {
+    format!("the program is started with {count} descriptors open besides 0, 1 and 2")
 }
 
 /// The kernel does not let the grader look at a program's socket.

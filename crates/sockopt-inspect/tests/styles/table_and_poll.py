@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A correct sockopt-inspect in Python: a table of options, and a poll that waits for standard input to hang up. It
-keeps another socket open meanwhile."""
+"""A correct sockopt-inspect in Python: a table of options, and a poll that waits for standard input
+to hang up and never reads it. It keeps other sockets open meanwhile."""
 import os
 import re
 import select
@@ -122,7 +122,10 @@ def main():
         return 2
     kind = socket.SOCK_STREAM if name == "tcp" else socket.SOCK_DGRAM
     try:
-        made = connected(address, kind, settings) if address else make(socket.AF_INET, kind, settings)
+        if address:
+            made = connected(address, kind, settings)
+        else:
+            made = make(socket.AF_INET, kind, settings)
     except OSError as error:
         print(error, file=sys.stderr)
         return 1

@@ -45,7 +45,10 @@ impl Setting {
             "SO_BROADCAST" => (switch(value).map(Self::Broadcast), "0 or 1"),
             "SO_KEEPALIVE" => (switch(value).map(Self::KeepAlive), "0 or 1"),
             "SO_RCVBUF" => (int(value).map(|bytes| Self::ReceiveBuffer(bytes as usize)), "bytes"),
-            "SO_SNDBUF" => (int(value.trim_start_matches('-')).map(|bytes| Self::SendBuffer(bytes as usize)), "bytes"),
+            "SO_SNDBUF" => {
+                let value = value.trim_start_matches('-');
+                (int(value).map(|bytes| Self::SendBuffer(bytes as usize)), "bytes")
+            }
             "SO_RCVTIMEO" => (timeout(value).map(Self::ReceiveTimeout), "whole milliseconds"),
             "SO_LINGER" => (linger(value).map(Self::Linger), "off or whole seconds"),
             // The option exists, but a datagram socket has nobody at that level to take it.

@@ -1,0 +1,223 @@
+//! What the client promises.
+
+use grader::wording::file_transfer as words;
+use grader::{Check, Connection, Program, Stop, Symptom, Verdict};
+
+use crate::folder::{Folder, whole_or_old};
+use crate::talk::read_line;
+use crate::transfers::{expect_peak, send_pattern};
+
+const MIB: u64 = 1 << 20;
+/// What is moved in constant memory.
+const LARGE_BYTES: u64 = 64 * MIB;
+
+/// Starts a client, ADDR put behind its role, and accepts its connection.
+fn start(check: &mut Check, role: &str, rest: &[&str]) -> Verdict<(Program, Connection)> {
+    let mut peer = check.listen("127.0.0.1")?;
+    let address = peer.address().to_string();
+    let arguments = [role, &address].into_iter().chain(rest.iter().copied());
+    let client = check.start(arguments)?;
+    let mut connection = peer.accept(&client)?;
+    connection.forget_sent();
+    Ok((client, connection))
+}
+
+/// Reads the client's request, whatever it is: that is for the checks of single requests to judge.
+fn read_request(client: &Program, connection: &mut Connection) -> Verdict {
+    let line = read_line(connection, &words::any_line(&client.name()))?;
+    if line.ends_with(b"\n") {
+        return Ok(());
+    }
+    let expected = words::any_line(&client.name());
+    Err(grader::Failure::new(Symptom::CutShort, expected, words::line(&line)).into())
+}
+
+/// One request, the whole answer in one segment, and the connection is left open.
+pub fn get(check: &mut Check) -> Verdict {
+    let folder = Folder::working(check);
+    let bytes = check.long_text(10_000);
+    let (client, mut connection) = start(check, "get", &["data.txt", "copy.txt"])?;
+    connection.expect_bytes(b"GET data.txt\n")?;
+    connection.send(&[b"OK 10000\n", &bytes[..]].concat())?;
+    client.finish_with(0)?.expect_stdout(b"10000 bytes\n").map_err(on_stdout)?;
+    folder.expect_file("copy.txt", &bytes)?;
+
+    let (client, mut connection) = start(check, "get", &["数 据.bin"])?;
+    connection.expect_bytes("GET 数 据.bin\n".as_bytes())?;
+    let bytes: Vec<u8> = (0..=255).collect();
+    connection.send(&[b"OK 256\n", &bytes[..]].concat())?;
+    client.finish_with(0)?.expect_stdout(b"256 bytes\n").map_err(on_stdout)?;
+    folder.expect_file("数 据.bin", &bytes)?;
+
+    let (client, mut connection) = start(check, "get", &["none"])?;
+    read_request(&client, &mut connection)?;
+    connection.send(b"OK 0\n")?;
+    client.finish_with(0)?.expect_stdout(b"0 bytes\n").map_err(on_stdout)?;
+    folder.expect_file("none", b"")
+}
+
+/// Whatever is wrong on standard output has one hint.
+fn on_stdout(stop: Stop) -> Stop {
+    match stop {
+        Stop::Failed(mut failure) => {
+            failure.symptom = Symptom::WrongStdout;
+            Stop::Failed(failure)
+        }
+        other => other,
+    }
+}
+
+/// The request, nothing more before the server's OK, the data, and the second OK, without which nothing is stored.
+pub fn put(check: &mut Check) -> Verdict {
+    let folder = Folder::working(check);
+    let bytes = check.long_text(300_000);
+    folder.write(check, "own.txt", &bytes)?;
+    let requests: [(&[&str], &str); 2] =
+        [(&["own.txt"], "PUT 300000 own.txt\n"), (&["own.txt", "名 x"], "PUT 300000 名 x\n")];
+    for (arguments, request) in requests {
+        let (client, mut connection) = start(check, "put", arguments)?;
+        connection.expect_bytes(request.as_bytes())?;
+        connection.expect_no_more().map_err(|stop| match stop {
+            Stop::Failed(failure) if failure.symptom == Symptom::ExtraBytes => {
+                failure.because("unasked").into()
+            }
+            other => other,
+        })?;
+        connection.send(b"OK\n")?;
+        connection.expect_bytes(&bytes)?;
+        connection.send(b"OK\n")?;
+        client.finish_with(0)?.expect_stdout(b"300000 bytes\n").map_err(on_stdout)?;
+    }
+    let (client, mut connection) = start(check, "put", &["own.txt"])?;
+    read_request(&client, &mut connection)?;
+    connection.send(b"OK\n")?;
+    connection.expect_bytes(&bytes)?;
+    connection.close();
+    client.finish_with(1)?.expect_stdout(b"").map_err(on_stdout)?.expect_some_error()?;
+    Ok(())
+}
+
+/// The lines as they came, and as many as were announced.
+pub fn list(check: &mut Check) -> Verdict {
+    let (client, mut connection) = start(check, "list", &[])?;
+    connection.expect_bytes(b"LIST\n")?;
+    let lines = "12  two  words  \n0 报告\n5 z \n";
+    connection.send(format!("OK 3\n{lines}").as_bytes())?;
+    connection.finish_sending()?;
+    client.finish_with(0)?.expect_stdout(lines.as_bytes()).map_err(on_stdout)?;
+
+    let (client, mut connection) = start(check, "list", &[])?;
+    read_request(&client, &mut connection)?;
+    connection.send(b"OK 0\n")?;
+    connection.finish_sending()?;
+    client.finish_with(0)?.expect_stdout(b"").map_err(on_stdout)?;
+
+    let (client, mut connection) = start(check, "list", &[])?;
+    read_request(&client, &mut connection)?;
+    connection.send(b"OK 3\n1 a\n")?;
+    connection.finish_sending()?;
+    client.finish_with(1)?.expect_some_error()?;
+    Ok(())
+}
+
+/// Fewer bytes come than were announced, then the end or a reset, with an old version at DEST and without one.
+pub fn cut_short(check: &mut Check) -> Verdict {
+    let folder = Folder::working(check);
+    folder.write(check, "old", b"the old version")?;
+    for resets in [false, true] {
+        for name in ["old", "new"] {
+            let before = folder.snapshot()?;
+            let (client, mut connection) = start(check, "get", &["data", name])?;
+            read_request(&client, &mut connection)?;
+            connection.send(b"OK 10\nabc")?;
+            connection.await_read()?;
+            if resets {
+                connection.reset()?;
+            } else {
+                connection.finish_sending()?;
+            }
+            let finished = client.finish()?;
+            folder.expect_as(&before, name)?;
+            finished.expect_status(&[1])?.expect_some_error()?;
+        }
+    }
+    Ok(())
+}
+
+/// The server has no such file: nothing is created, and nothing is lost.
+pub fn missing(check: &mut Check) -> Verdict {
+    let folder = Folder::working(check);
+    folder.write(check, "old", b"the old version")?;
+    for name in ["old", "new"] {
+        let before = folder.snapshot()?;
+        let (client, mut connection) = start(check, "get", &["data", name])?;
+        read_request(&client, &mut connection)?;
+        connection.send(b"ERR no such file\n")?;
+        connection.finish_sending()?;
+        let finished = client.finish()?;
+        // A file that was created or emptied is what is left of a transfer that never began.
+        folder.expect_as(&before, name).map_err(|stop| match stop {
+            Stop::Failed(failure) if matches!(failure.symptom, Symptom::Named(_)) => {
+                failure.because(crate::folder::LEFT_BEHIND).into()
+            }
+            other => other,
+        })?;
+        finished.expect_status(&[1])?.expect_some_error()?;
+    }
+    Ok(())
+}
+
+/// The server's own words reach whoever reads stderr, whatever was asked.
+pub fn shows_reason(check: &mut Check) -> Verdict {
+    const REASON: &str = "no  such  thing: 没有 \"x\" {} %s";
+
+    Folder::working(check).write(check, "own.txt", b"hello")?;
+    let commands: [(&str, &[&str]); 3] = [("get", &["data"]), ("put", &["own.txt"]), ("list", &[])];
+    for (role, rest) in commands {
+        let (client, mut connection) = start(check, role, rest)?;
+        read_request(&client, &mut connection)?;
+        connection.send(format!("ERR {REASON}\n").as_bytes())?;
+        connection.finish_sending()?;
+        let finished = client.finish_with(1)?;
+        finished.expect_error_containing(REASON)?;
+    }
+    Ok(())
+}
+
+/// The server gives up in the middle: its ERR has arrived when the client's write fails.
+pub fn refused_midway(check: &mut Check) -> Verdict {
+    Folder::working(check).write_hollow(check, "large", LARGE_BYTES)?;
+    let (client, mut connection) = start(check, "put", &["large"])?;
+    read_request(&client, &mut connection)?;
+    connection.send(b"OK\n")?;
+    connection.expect_bytes(&[0; 1000])?;
+    connection.stop_reading();
+    connection.send(b"ERR disk full\n")?;
+    connection.close();
+    client.finish_with(1)?.expect_error_containing("disk full")?;
+    Ok(())
+}
+
+/// 64 MiB through the client. Its peak is read while the last byte, or the last OK, is held back.
+pub fn constant_memory(check: &mut Check) -> Verdict {
+    let folder = Folder::working(check);
+    let pattern = check.pattern(LARGE_BYTES);
+    let (client, mut connection) = start(check, "get", &["large"])?;
+    read_request(&client, &mut connection)?;
+    connection.send(format!("OK {LARGE_BYTES}\n").as_bytes())?;
+    send_pattern(&mut connection, &pattern.first(LARGE_BYTES - 1), 0)?;
+    connection.await_read()?;
+    expect_peak(&client)?;
+    connection.send(&pattern.copy(LARGE_BYTES - 1, 1))?;
+    client.finish_with(0)?;
+    whole_or_old(folder.expect_pattern("large", &pattern))?;
+
+    let (client, mut connection) = start(check, "put", &["large"])?;
+    read_request(&client, &mut connection)?;
+    connection.send(b"OK\n")?;
+    connection.expect_pattern(&pattern)?;
+    expect_peak(&client)?;
+    connection.send(b"OK\n")?;
+    client.finish_with(0)?;
+    Ok(())
+}

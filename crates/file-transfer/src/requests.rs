@@ -1,0 +1,230 @@
+//! What the server promises of single requests.
+
+use grader::wording::file_transfer as words;
+use grader::{Check, Failure, Server, Symptom, Verdict};
+
+use crate::folder::Folder;
+use crate::talk::{Outcome, ask, expect_err, expect_get, expect_put, offer, read_line, start};
+
+/// A number that no 64 bits hold: 2^64.
+const BEYOND_64_BITS: &str = "18446744073709551616";
+
+/// A file comes as `OK SIZE`, its bytes and the end; also when the client has finished sending.
+pub fn get(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    folder.write(check, "a.txt", b"hello, file")?;
+    let mut client = ask(&server, "GET a.txt\n")?;
+    client.expect_bytes(b"OK 11\nhello, file")?;
+    client.expect_end()?;
+
+    let bytes = check.long_text(300_000);
+    folder.write(check, "long", &bytes)?;
+    let mut client = ask(&server, "GET long\n")?;
+    client.finish_sending()?;
+    client.expect_bytes(b"OK 300000\n")?;
+    client.expect_bytes(&bytes)?;
+    client.expect_end()
+}
+
+/// OK, the data, OK: the client still holds its sending half open, and with the second OK the file is there.
+pub fn put(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    let bytes = check.long_text(300_000);
+    let (first, rest) = bytes.split_at(200_000);
+    let mut client = ask(&server, "PUT 300000 new.txt\n")?;
+    client.expect_bytes(b"OK\n")?;
+    client.send(first)?;
+    client.await_read()?;
+    client.take_in()?;
+    if client.unread() > 0 {
+        let (expected, got) = words::stored_too_early(first.len() as u64, bytes.len() as u64);
+        return check.fail(Symptom::ExtraBytes, expected, got);
+    }
+    client.send(rest)?;
+    client.expect_bytes(b"OK\n")?;
+    folder.expect_file("new.txt", &bytes)?;
+    client.expect_end()
+}
+
+/// Regular files only, in the order of their names' bytes.
+pub fn list(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    for (name, size) in [("b", 2), ("A", 10), ("a", 0), ("B", 1)] {
+        folder.write(check, name, &vec![b'x'; size])?;
+    }
+    folder.write(check, ".hidden", b"x")?;
+    folder.make_folder(check, "C")?;
+    folder.make_fifo(check, "D")?;
+    folder.make_link(check, "E", "b")?;
+    let mut client = ask(&server, "LIST\n")?;
+    client.expect_bytes(b"OK 4\n10 A\n1 B\n0 a\n2 b\n")?;
+    client.expect_end()
+}
+
+/// A file may have any bytes, or none.
+pub fn any_bytes(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    let mut bytes: Vec<u8> = (0..=255).collect();
+    bytes.extend(check.random_bytes(1000));
+    expect_put(&server, &folder, "all", &bytes)?;
+    expect_put(&server, &folder, "none", b"")?;
+    folder.write(check, "ours", &bytes)?;
+    expect_get(&server, "ours", &bytes)?;
+    folder.write(check, "empty", b"")?;
+    expect_get(&server, "empty", b"")
+}
+
+/// A name is all up to the newline.
+pub fn names(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    let longest = "n".repeat(255);
+    for name in ["two words", "  x ", "报告 二.txt", &longest] {
+        let bytes = check.random_text(20);
+        expect_put(&server, &folder, name, bytes.as_bytes())?;
+        expect_get(&server, name, bytes.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// A name that is none is refused before anybody looks for a file.
+pub fn names_that_lead_out(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    let outside = Folder::working(check);
+    outside.write(check, "outside", b"nobody's business")?;
+    folder.make_folder(check, "sub")?;
+    for name in ["sub/x", ".h", "a\tb", "a\x7f"] {
+        folder.write(check, name, b"not to be had")?;
+    }
+    let absolute = outside.path().join("outside").to_string_lossy().into_owned();
+    let too_long = "n".repeat(256);
+    let names =
+        ["../outside", &absolute, "sub/x", ".", "..", ".h", "", "a\tb", "a\0b", "a\x7f", &too_long];
+    for name in names {
+        let mut client = ask(&server, format!("GET {name}\n"))?;
+        let shown = words::name(name);
+        expect_err(&server, &mut client, &format!("GET {shown}"))
+            .map_err(|stop| accepted(stop, name))?;
+    }
+    for name in ["../new", "../outside", &absolute, "sub/x", "sub/y", ".h", ".new", "a\tb", "c\0d"]
+        .into_iter()
+        .chain(names)
+    {
+        let before = outside.snapshot()?;
+        let request = format!("PUT 5 {name}\n");
+        let outcome = offer(&server, request.as_bytes(), b"fresh")?;
+        outside.await_as(&server, &before, name).map_err(|stop| accepted(stop, name))?;
+        if outcome == Outcome::Stored {
+            let expected = words::refuses(&server.name(), &format!("PUT 5 {}", words::name(name)));
+            let failure = Failure::new(Symptom::WrongBytes, expected, words::line(b"OK\n"));
+            return Err(accepted(failure.into(), name));
+        }
+    }
+    Ok(())
+}
+
+/// What it means that a name was accepted.
+fn accepted(stop: grader::Stop, name: &str) -> grader::Stop {
+    match stop {
+        grader::Stop::Failed(failure)
+            if matches!(failure.symptom, Symptom::WrongBytes | Symptom::Named(_)) =>
+        {
+            let symptom = match name {
+                _ if name.contains('/') => "escaped",
+                _ if name.starts_with('.') => "hidden-name",
+                _ => {
+                    return grader::Stop::Failed(Box::new(Failure {
+                        symptom: Symptom::WrongBytes,
+                        ..*failure
+                    }));
+                }
+            };
+            failure.because(symptom).into()
+        }
+        other => other,
+    }
+}
+
+/// What is no regular file is neither served nor waited for, and nothing is stored through it.
+pub fn not_a_file(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    let outside = Folder::working(check);
+    outside.write(check, "outside", b"nobody's business")?;
+    folder.write(check, "a.txt", b"hello")?;
+    folder.make_link(check, "link-inside", "a.txt")?;
+    folder.make_link(check, "link-outside", "../outside")?;
+    folder.make_folder(check, "sub")?;
+    folder.make_fifo(check, "fifo")?;
+    for name in ["link-inside", "link-outside", "sub", "fifo"] {
+        let mut client = ask(&server, format!("GET {name}\n"))?;
+        let refused = expect_err(&server, &mut client, &format!("GET {name}"));
+        refused.map_err(|stop| followed(stop, name))?;
+    }
+    for name in ["link-inside", "link-outside", "sub", "fifo"] {
+        offer(&server, format!("PUT 5 {name}\n").as_bytes(), b"fresh")?;
+        // The link itself may have been replaced; what it leads to may not.
+        folder.expect_file("a.txt", b"hello").map_err(|stop| followed(stop, name))?;
+        outside
+            .expect_file("outside", b"nobody's business")
+            .map_err(|stop| followed(stop, name))?;
+    }
+    Ok(())
+}
+
+fn followed(stop: grader::Stop, name: &str) -> grader::Stop {
+    match stop {
+        grader::Stop::Failed(failure)
+            if failure.symptom == Symptom::WrongBytes && name.starts_with("link") =>
+        {
+            failure.because("link-followed").into()
+        }
+        other => other,
+    }
+}
+
+/// What the server will not do gets one line and the end.
+pub fn bad_requests(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    folder.write(check, "a.txt", b"hello")?;
+    let requests: [&[u8]; 6] =
+        [b"GET missing\n", b"FOO\n", b"LIST x\n", b"\n", b"GET \xff\n", b"GET\n"];
+    for request in requests {
+        let mut client = ask(&server, request)?;
+        expect_refusal(check, &server, &mut client)?;
+        client.expect_end()?;
+    }
+    // Without a newline, and the client does not finish sending.
+    let mut client = ask(&server, [b'x'; 8192])?;
+    expect_refusal(check, &server, &mut client)?;
+    server.expect_running()
+}
+
+/// Expects exactly one line `ERR REASON`.
+fn expect_refusal(check: &Check, server: &Server, client: &mut grader::Connection) -> Verdict {
+    let expected = words::one_refusal(&server.name());
+    let line = read_line(client, &expected)?;
+    let is_line = line.ends_with(b"\n") && std::str::from_utf8(&line).is_ok();
+    if is_line && line.starts_with(b"ERR ") {
+        return Ok(());
+    }
+    let symptom = match client.end() {
+        Some(grader::tcp::End::Reset) if line.is_empty() => Symptom::Reset,
+        Some(_) if line.is_empty() => Symptom::CutShort,
+        _ => Symptom::WrongBytes,
+    };
+    check.fail(symptom, expected, words::line(&line))
+}
+
+/// A size is digits, and not too many of them.
+pub fn bad_sizes(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    let before = folder.snapshot()?;
+    let sizes = ["x", "-1", BEYOND_64_BITS, "123456789012345678901234567890", "1e3", "", "0x10"];
+    for size in sizes {
+        let request = format!("PUT {size} n");
+        let mut client = ask(&server, format!("{request}\n"))?;
+        expect_err(&server, &mut client, &request)?;
+        client.close();
+    }
+    folder.await_as(&server, &before, "n")?;
+    server.expect_running()
+}

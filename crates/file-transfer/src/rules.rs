@@ -1,0 +1,128 @@
+//! The rules that hold for every program of the course, and the two sides of this one together.
+
+use grader::wording::file_transfer as words;
+use grader::{Check, Server, Stop, Verdict};
+
+use crate::folder::Folder;
+use crate::talk::{SERVED, ask, expect_get, read_line, start};
+
+/// The server says where it listens, in one line, and nothing else on standard output, also not of its conversations.
+/// Whether these go well is for other checks to say.
+pub fn ready_line(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    folder.write(check, "a.txt", b"hello")?;
+    for request in ["GET a.txt\n", "PUT 1 b\nx", "FOO\n"] {
+        let mut client = ask(&server, request)?;
+        if let Err(Stop::Error(error)) = read_line(&mut client, &words::any_line(&server.name())) {
+            return Err(error.into());
+        }
+    }
+    server.expect_ready_line()
+}
+
+/// A file goes to the program's own server, is listed, and comes back.
+pub fn work_together(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    together(check, &server, &folder)
+}
+
+fn together(check: &mut Check, server: &Server, folder: &Folder) -> Verdict {
+    let address = server.address().to_string();
+    let own = Folder::working(check);
+    let bytes = check.random_bytes(70_000);
+    own.write(check, "own.bin", &bytes)?;
+    check.start(["put", &address, "own.bin", "报告 1"])?.finish_with(0)?;
+    folder.await_file(server, "报告 1", &bytes)?;
+    let listed = check.start(["list", &address])?.finish_with(0)?;
+    listed.expect_stdout("70000 报告 1\n".as_bytes())?;
+    check.start(["get", &address, "报告 1", "back.bin"])?.finish_with(0)?;
+    own.expect_file("back.bin", &bytes)
+}
+
+/// HOST may be a name, and a client tries each address that the name has. Here nobody listens at `localhost`'s IPv6
+/// address, which most systems try first.
+pub fn host_names(check: &mut Check) -> Verdict {
+    let folder = Folder::new(check, SERVED)?;
+    folder.write(check, "a.txt", b"hello")?;
+    let server = check.start_server(["serve", "localhost:0", SERVED])?;
+    expect_get(&server, "a.txt", b"hello")?;
+    let mut peer = check.listen("127.0.0.1")?;
+    let address = format!("localhost:{}", peer.address().port());
+    let client = check.start(["list", &address])?;
+    let mut connection = peer.accept(&client)?;
+    read_line(&mut connection, &words::any_line(&client.name()))?;
+    connection.send(b"OK 1\n5 a.txt\n")?;
+    connection.finish_sending()?;
+    client.finish_with(0)?;
+    Ok(())
+}
+
+/// A server whose port is taken says so and exits 1: taken by a stranger, and by another of its kind.
+pub fn port_taken(check: &mut Check) -> Verdict {
+    let stranger = check.listen("127.0.0.1")?;
+    let (first, _folder) = start(check)?;
+    for taken in [stranger.address(), first.address()] {
+        let server = check.start(["serve", &taken.to_string(), SERVED])?;
+        server.finish_with(1)?.expect_stdout(b"")?.expect_some_error()?;
+    }
+    Ok(())
+}
+
+/// A wrong command line ends with status 2 and a line on standard error; an address that cannot be read, with 1 or 2.
+pub fn usage(check: &mut Check) -> Verdict {
+    let folder = Folder::new(check, SERVED)?;
+    folder.write(check, "a.txt", b"hello")?;
+    let wrong: [&[&str]; 12] = [
+        &[],
+        &["serve-me"],
+        &["serve"],
+        &["serve", "127.0.0.1:0"],
+        &["serve", "127.0.0.1:0", SERVED, "more"],
+        &["put"],
+        &["put", "127.0.0.1:9"],
+        &["put", "127.0.0.1:9", "files/a.txt", "b", "more"],
+        &["get", "127.0.0.1:9"],
+        &["get", "127.0.0.1:9", "a", "b", "more"],
+        &["list"],
+        &["list", "127.0.0.1:9", "more"],
+    ];
+    for arguments in wrong {
+        check.start(arguments)?.finish_with(2)?.expect_stdout(b"")?.expect_some_error()?;
+    }
+    let unreadable: [&[&str]; 4] = [
+        &["serve", "127.0.0.1", SERVED],
+        &["serve", "127.0.0.1:70000", SERVED],
+        &["get", "127.0.0.1:port", "a"],
+        &["put", "127.0.0.1:port", "files/a.txt"],
+    ];
+    for arguments in unreadable {
+        let finished = check.start(arguments)?.finish()?;
+        finished.expect_status(&[1, 2])?.expect_stdout(b"")?.expect_some_error()?;
+    }
+    Ok(())
+}
+
+/// A failure is one line on standard error that names what was attempted and on what.
+pub fn error_line(check: &mut Check) -> Verdict {
+    let nobody = check.refusing("127.0.0.1")?;
+    let client = check.start(["list", &nobody.address().to_string()])?;
+    client.finish_with(1)?.expect_error_line_about(nobody.address())?;
+
+    let peer = check.listen("127.0.0.1")?;
+    let client = check.start(["put", &peer.address().to_string(), "no-such-file.txt"])?;
+    client.finish_with(1)?.expect_error_line("no-such-file.txt")?;
+
+    let folder = Folder::new(check, SERVED)?;
+    let server = check.start(["serve", &peer.address().to_string(), folder.name()])?;
+    server.finish_with(1)?.expect_last_error_line_about(peer.address())?;
+    Ok(())
+}
+
+/// The same over IPv6.
+pub fn ipv6(check: &mut Check) -> Verdict {
+    check.listen("::1")?;
+    let folder = Folder::new(check, SERVED)?;
+    let server = check.start_server(["serve", "[::1]:0", SERVED])?;
+    together(check, &server, &folder)?;
+    server.expect_ready_line()
+}

@@ -1,0 +1,266 @@
+//! What the server promises of transfers: whole or not at all, in constant memory, at the same time, and with every error
+//! told.
+
+use grader::wording::file_transfer as words;
+use grader::{Check, Connection, Failure, Program, Server, Symptom, Verdict};
+use sandbox::Disk;
+
+use crate::folder::{Folder, Snapshot, whole_or_old};
+use crate::talk::{SERVED, ask, begin_put, expect_err, expect_get, expect_ok, read_line, start};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+/// A transfer that is larger than any single read, and larger than a program's buffers.
+const LONG_BYTES: usize = 600_000;
+/// What a program may have in memory at the most.
+const PEAK_BYTES: u64 = 32 * MIB;
+/// What is moved in constant memory.
+const LARGE_BYTES: u64 = 64 * MIB;
+
+/// One read returns what has arrived: here a single byte of the request.
+pub fn bytewise(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    let bytes = check.random_text(1000);
+    let mut client = ask(&server, "")?;
+    client.send_bytewise(b"PUT 1000 slow.txt\n")?;
+    expect_ok(&server, &mut client)?;
+    client.send(bytes.as_bytes())?;
+    expect_ok(&server, &mut client)?;
+    folder.await_file(&server, "slow.txt", bytes.as_bytes())
+}
+
+/// A client that does not wait for the first OK: the data comes in one segment with the request.
+pub fn one_segment(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    let bytes = check.random_text(1000);
+    let mut client = ask(&server, format!("PUT 1000 quick.txt\n{bytes}"))?;
+    expect_ok(&server, &mut client)?;
+    expect_ok(&server, &mut client)?;
+    folder.await_file(&server, "quick.txt", bytes.as_bytes())
+}
+
+/// The file ends after SIZE bytes, wherever the stream ends. How the connection ends is open, with bytes unread.
+pub fn more_than_announced(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    let mut client = ask(&server, "PUT 2 two.txt\nabcdef")?;
+    expect_ok(&server, &mut client)?;
+    expect_ok(&server, &mut client)?;
+    whole_or_old(folder.await_file(&server, "two.txt", b"ab"))?;
+
+    let mut client = begin_put(&server, "later.txt", 3)?;
+    client.send(b"abc")?;
+    client.send(b"defgh")?;
+    expect_ok(&server, &mut client)?;
+    whole_or_old(folder.await_file(&server, "later.txt", b"abc"))
+}
+
+/// Half of a new version is there, and everybody gets the old one; then the new one is complete.
+pub fn overwrite(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    let (old, new) = (check.long_text(1000), check.long_text(LONG_BYTES));
+    folder.write(check, "v", &old)?;
+    let mut client = begin_put(&server, "v", new.len())?;
+    let (first, rest) = new.split_at(new.len() / 2);
+    client.send(first)?;
+    client.await_read()?;
+    whole_or_old(expect_get(&server, "v", &old))?;
+    whole_or_old(folder.expect_file("v", &old))?;
+    client.send(rest)?;
+    expect_ok(&server, &mut client)?;
+    folder.await_file(&server, "v", &new)?;
+    expect_get(&server, "v", &new)
+}
+
+/// How an upload breaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Break {
+    Close,
+    Reset,
+}
+
+/// Half of an upload comes, then the end of the stream or a reset, for a name that has an old version and for a new one.
+pub fn upload_cut_short(check: &mut Check) -> Verdict {
+    let old = check.long_text(1000);
+    let new = check.long_text(LONG_BYTES);
+    let (server, folder) = start(check)?;
+    folder.write(check, "old", &old)?;
+    for how in [Break::Close, Break::Reset] {
+        for name in ["old", "new"] {
+            let before = folder.snapshot()?;
+            break_upload(check, &server, (&folder, &before), (name, &new), how)?;
+        }
+    }
+    server.expect_running()
+}
+
+fn break_upload(
+    check: &Check,
+    server: &Server,
+    (folder, before): (&Folder, &Snapshot),
+    (name, bytes): (&str, &[u8]),
+    how: Break,
+) -> Verdict {
+    let footprint = server.footprint()?;
+    let mut client = begin_put(server, name, bytes.len())?;
+    let half = &bytes[..bytes.len() / 2];
+    client.send(half)?;
+    if how == Break::Reset {
+        client.await_read()?;
+        client.reset()?;
+        server.await_footprint(&footprint)?;
+        return folder.await_as(server, before, name);
+    }
+    client.finish_sending()?;
+    let line = read_line(&mut client, &words::answers(&server.name()))?;
+    folder.expect_as(before, name)?;
+    if line.starts_with(b"OK") {
+        let (expected, got) = words::said_stored(half.len() as u64, bytes.len() as u64);
+        return check.fail(Symptom::WrongBytes, expected, got);
+    }
+    Ok(())
+}
+
+/// 64 MiB into the server and out of it. The peak is the kernel's own account of the process (VmHWM, proc(5)).
+pub fn constant_memory(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    let pattern = check.pattern(LARGE_BYTES);
+    let mut client = ask(&server, format!("PUT {LARGE_BYTES} large\n"))?;
+    expect_ok(&server, &mut client)?;
+    send_pattern(&mut client, &pattern.first(LARGE_BYTES - 1), 0)?;
+    client.await_read()?;
+    expect_peak(&server)?;
+    client.send(&pattern.copy(LARGE_BYTES - 1, 1))?;
+    expect_ok(&server, &mut client)?;
+    folder.expect_pattern("large", &pattern)?;
+
+    let mut client = ask(&server, "GET large\n")?;
+    expect_ok(&server, &mut client)?;
+    // Read before the last bytes are, so that whoever sends them still lives.
+    client.expect_pattern(&pattern.first(LARGE_BYTES - MIB))?;
+    expect_peak(&server)?;
+    client.expect_bytes(&pattern.copy(LARGE_BYTES - MIB, MIB as usize))
+}
+
+/// Sends all of `pattern` from `done` on, in pieces.
+pub(crate) fn send_pattern(
+    peer: &mut Connection,
+    pattern: &grader::Pattern,
+    mut done: u64,
+) -> Verdict {
+    while done < pattern.total_bytes() {
+        let piece = pattern.copy(done, 512 << 10);
+        peer.send(&piece)?;
+        done += piece.len() as u64;
+    }
+    Ok(())
+}
+
+/// Expects that the program has never had 32 MiB in memory.
+pub(crate) fn expect_peak(program: &Program) -> Verdict {
+    let peak = program.peak_memory_bytes()?;
+    if peak < PEAK_BYTES {
+        return Ok(());
+    }
+    let (expected, got) = words::peak_memory(PEAK_BYTES, peak);
+    Err(Failure::new(Symptom::TooMuchMemory, expected, got).into())
+}
+
+/// Ten uploads side by side, and the one that began last ends first: the kernel's buffers can hide nothing.
+pub fn ten_at_once(check: &mut Check) -> Verdict {
+    const PIECE: usize = 128 << 10;
+
+    let (server, folder) = start(check)?;
+    let mut uploads = Vec::new();
+    for number in 0..10 {
+        let name = format!("file-{number}");
+        let bytes = check.long_text(MIB as usize - number);
+        let client = begin_put(&server, &name, bytes.len())?;
+        uploads.push((name, bytes, client));
+    }
+    let last_byte = MIB as usize - uploads.len();
+    for from in (0..last_byte).step_by(PIECE) {
+        for (_, bytes, client) in &mut uploads {
+            client.send(&bytes[from..last_byte.min(from + PIECE)])?;
+        }
+    }
+    for (name, bytes, client) in uploads.iter_mut().rev() {
+        client.send(&bytes[last_byte..])?;
+        expect_ok(&server, client)?;
+        folder.await_file(&server, name, bytes)?;
+    }
+    Ok(())
+}
+
+/// A client that says nothing, one that falls silent in the middle, and ones that reset: others are served.
+pub fn silent_client(check: &mut Check) -> Verdict {
+    let (server, folder) = start(check)?;
+    folder.write(check, "a.txt", b"hello")?;
+    let _silent = server.connect()?;
+    let mut half = begin_put(&server, "half", 1000)?;
+    half.send(&[b'x'; 500])?;
+    half.await_read()?;
+    expect_get(&server, "a.txt", b"hello")?;
+
+    let server = crate::talk::serve(check)?;
+    let footprint = server.footprint()?;
+    server.connect()?.reset()?;
+    for request in ["GET a.txt\n", "PUT 1000 b\n", "LIST\n", "FO"] {
+        let mut client = ask(&server, request)?;
+        client.await_read()?;
+        client.reset()?;
+    }
+    server.await_footprint(&footprint)?;
+    expect_get(&server, "a.txt", b"hello")?;
+    server.expect_running()
+}
+
+/// On a disk with some 100 KiB free: an upload that a program may have in its buffer when the data ends, and one in which a
+/// write fails while the client still sends.
+pub fn full_disk(check: &mut Check) -> Verdict {
+    const DISK_BYTES: u64 = MIB;
+    const FREE_BYTES: u64 = 100 * KIB;
+    const PAGE_BYTES: u64 = 64 * KIB;
+
+    let folder = Folder::new(check, SERVED)?;
+    let disk = Disk { path: folder.path().to_path_buf(), bytes: DISK_BYTES, inodes: 64 };
+    let server =
+        check.start_server_job(["serve", "127.0.0.1:0", SERVED], |job| job.disk = Some(disk))?;
+    let folder = folder.inside(&server);
+    folder.write(check, "v", b"the old version")?;
+    // The old version has taken a page, of at most 64 KiB.
+    let filler = DISK_BYTES - FREE_BYTES - PAGE_BYTES;
+    folder.write(check, "filler", &vec![b'f'; filler as usize])?;
+    let before = folder.snapshot()?;
+    for size in [200_000, 9_000_000] {
+        let bytes = check.long_text(size);
+        let request = format!("PUT {size} v");
+        let mut client = ask(&server, format!("{request}\n"))?;
+        let line = read_line(&mut client, &words::answers(&server.name()))?;
+        if line.starts_with(b"OK") {
+            client.send(&bytes)?;
+            let answered = expect_err(&server, &mut client, &request);
+            folder.await_as(&server, &before, "v")?;
+            answered?;
+        }
+        folder.await_as(&server, &before, "v")?;
+    }
+    Ok(())
+}
+
+/// The server refuses, and the client sends its 4 MiB all the same, as one does that writes first and reads later.
+pub fn refusal_arrives(check: &mut Check) -> Verdict {
+    let (server, _folder) = start(check)?;
+    let size = 4 * MIB;
+    let mut client = server.connect()?;
+    client.forget_sent();
+    client.stop_reading();
+    client.send(format!("PUT {size} a/b\n").as_bytes())?;
+    client.send(&check.long_text(size as usize))?;
+    if client.is_broken() {
+        let (expected, got) = words::takes_all(&server.name());
+        return check.fail(Symptom::Reset, expected, got);
+    }
+    client.resume_reading();
+    expect_err(&server, &mut client, &format!("PUT {size} a/b"))?;
+    client.expect_end()
+}
