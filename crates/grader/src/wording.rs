@@ -363,6 +363,14 @@ pub fn summary(tally: &Tally, seed: u64) -> String {
         0 => String::new(),
         stretch => format!(", {} of {stretch} stretch", tally.stretch_passed),
     };
+    // Stretch checks alone were chosen.
+    let (core, stretch) = match (tally.core, tally.stretch) {
+        (0, 1..) => {
+            let passed = format!("{} of {}", tally.stretch_passed, tally.stretch);
+            (format!("{passed} stretch checks pass"), String::new())
+        }
+        _ => (core, stretch),
+    };
     let errors = match tally.errors {
         0 => String::new(),
         errors => format!("; the grader failed at {}", counted(errors.into(), "check", "checks")),

@@ -90,6 +90,7 @@ fn a_fresh_clone_a_class_of_failures_and_full_marks() {
     compare("report.mixed.txt", &written(&stories::mixed(), 80, true));
     compare("report.does-not-build.txt", &written(&stories::does_not_build(), 80, true));
     compare("report.full-marks.txt", &written(&stories::full_marks(), 80, true));
+    compare("report.chosen-stretch.txt", &written(&stories::chosen_stretch(), 80, true));
     let all = TextOptions { all: true, ..TextOptions::default() };
     compare("report.mixed.all.txt", &write(&stories::mixed(), all));
     let other = stories::of_program("/home/a learner/echo.py");

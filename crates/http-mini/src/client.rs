@@ -10,7 +10,8 @@ use crate::peer::{self, Exchange, finish, ok, run, takes, with_status};
 use crate::visit::WRONG_HEADER;
 
 /// A chunked body, and what is in it: sizes beyond 9, letters in both cases, line ends that belong to the body.
-const CHUNKS: &[u8] = b"5\r\nhello\r\n1b\r\n, these are 27 bytes here:\n\r\nC\r\n twelve more\r\n0\r\n\r\n";
+const CHUNKS: &[u8] =
+    b"5\r\nhello\r\n1b\r\n, these are 27 bytes here:\n\r\nC\r\n twelve more\r\n0\r\n\r\n";
 const CHUNKED: &str = "Transfer-Encoding: chunked";
 const IN_CHUNKS: &[u8] = b"hello, these are 27 bytes here:\n twelve more";
 
@@ -79,9 +80,9 @@ fn expect_request(exchange: &Exchange, target: &str, hosts: &[&str]) -> Verdict 
 /// A GET has no body, and there is one GET on a connection that is to be closed.
 fn expect_no_more(exchange: &mut Exchange) -> Verdict {
     let expected = words::nothing_behind_request(&exchange.client.name());
-    let more = exchange.connection.read_until(&expected, |bytes| {
-        (!bytes.is_empty()).then_some(bytes.len())
-    })?;
+    let more = exchange
+        .connection
+        .read_until(&expected, |bytes| (!bytes.is_empty()).then_some(bytes.len()))?;
     if more.is_empty() {
         return Ok(());
     }
@@ -114,8 +115,10 @@ pub fn until_close(check: &mut Check) -> Verdict {
 
 /// A chunked body is what is in its chunks, and ends with the last one, though the server keeps the connection.
 pub fn chunked(check: &mut Check) -> Verdict {
-    let finished = run(check, &ok(&[CHUNKED], CHUNKS), false)?;
-    finished.expect_status(&[0])?.expect_stdout(IN_CHUNKS)?;
+    for closes in [true, false] {
+        let finished = run(check, &ok(&[CHUNKED], CHUNKS), closes)?;
+        finished.expect_status(&[0])?.expect_stdout(IN_CHUNKS)?;
+    }
     let body = check.random_bytes(70_000);
     let mut chunks = format!("{:X}\r\n", body.len()).into_bytes();
     chunks.extend_from_slice(&body);
@@ -146,6 +149,8 @@ fn in_dribs(check: &mut Check, answer: &[u8], body: &[u8]) -> Verdict {
 
 /// Each field is sent as usual first: what it does then is judged by a check of its own.
 pub fn names(check: &mut Check) -> Verdict {
+    let plain = ok(&["content-length: 5", "SERVER: odd"], b"hello");
+    run(check, &plain, true)?.expect_status(&[0])?.expect_stdout(b"hello")?;
     let surplus = b"hello, and more than was announced";
     if takes(check, &ok(&["Content-Length: 5"], surplus), b"hello")? {
         for field in ["cOnTeNt-LeNgTh: 5", "content-length:5", "CONTENT-LENGTH:\t5 "] {
@@ -187,7 +192,8 @@ pub fn no_body(check: &mut Check) -> Verdict {
 
 /// The body of an error is printed, and the status line told.
 pub fn error_status(check: &mut Check) -> Verdict {
-    for line in ["HTTP/1.1 404 Not Found", "HTTP/1.1 500 Out of Coffee", "HTTP/1.1 400 Bad Request"] {
+    for line in ["HTTP/1.1 404 Not Found", "HTTP/1.1 500 Out of Coffee", "HTTP/1.1 400 Bad Request"]
+    {
         let answer = with_status(line, &["Content-Length: 12"], b"not for you\n");
         let finished = run(check, &answer, true)?;
         finished.expect_status(&[1])?.expect_stdout(b"not for you\n")?;
@@ -205,7 +211,8 @@ pub fn cut_short(check: &mut Check) -> Verdict {
     }
     // What a whole chunked body is, is judged by a check of its own.
     if takes(check, &ok(&[CHUNKED], CHUNKS), IN_CHUNKS)? {
-        let ends: [&[u8]; 5] = [b"5\r\nhel", b"5\r\nhello", b"5\r\nhello\r\n", b"5\r\nhello\r\n3", b""];
+        let ends: [&[u8]; 5] =
+            [b"5\r\nhel", b"5\r\nhello", b"5\r\nhello\r\n", b"5\r\nhello\r\n3", b""];
         for chunks in ends {
             let answer = ok(&[CHUNKED], chunks);
             run(check, &answer, true)?.expect_status(&[1])?.expect_some_error()?;

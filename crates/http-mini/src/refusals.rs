@@ -1,17 +1,33 @@
 //! What the server refuses. Each request has one fault.
 
 use grader::wording::http_mini::{self as words, head};
-use grader::{Check, Server, Verdict};
+use grader::{Check, Server, Stop, Symptom, Verdict};
 
 use crate::site::{Site, start};
 use crate::visit::Visit;
 
 const GET: &str = "GET /hello.txt HTTP/1.1";
+const MALFORMED: &str = "GET  /hello.txt HTTP/1.1";
 
 /// Sends a request, expects one of these statuses, and the end of the connection.
 fn refuse(site: &Site, server: &Server, request: &str, asked: String, statuses: &[u16]) -> Verdict {
     let mut visit = answered(server, request, asked, statuses)?;
-    visit.expect_closed(&site.hello)
+    match visit.expect_closed(&site.hello) {
+        // A server that never closes is told so once, by the check of the request line.
+        Err(Stop::Failed(failure)) if failure.symptom == Symptom::StillOpen => {
+            let mut plain = Visit::begin(server)?;
+            let closes = match plain.ask(MALFORMED, &[]) {
+                Ok(()) => plain.expect_closed(&site.hello),
+                Err(other) => Err(other),
+            };
+            match closes {
+                Err(Stop::Failed(_)) if plain.answer.status == 400 => Ok(()),
+                Err(Stop::Error(error)) => Err(error.into()),
+                _ => Err(Stop::Failed(failure)),
+            }
+        }
+        other => other,
+    }
 }
 
 /// Sends a request, and expects one of these statuses.
@@ -34,7 +50,7 @@ pub fn request_line(check: &mut Check) -> Verdict {
     let malformed = [
         "hello",
         "GET /hello.txt",
-        "GET  /hello.txt HTTP/1.1",
+        MALFORMED,
         "GET /hello.txt  HTTP/1.1",
         " GET /hello.txt HTTP/1.1",
         "GET\t/hello.txt\tHTTP/1.1",
@@ -48,7 +64,8 @@ pub fn request_line(check: &mut Check) -> Verdict {
     ];
     for line in malformed {
         let request = of_lines(&[line, &host]);
-        refuse(&site, &server, &request, words::line(line.as_bytes()), &[400])?;
+        let asked = words::line(line.as_bytes());
+        answered(&server, &request, asked, &[400])?.expect_closed(&site.hello)?;
     }
     Ok(())
 }
@@ -141,7 +158,7 @@ pub fn content_length(check: &mut Check) -> Verdict {
         let (first, second) =
             (format!("Content-Length: {first}"), format!("Content-Length: {second}"));
         let asked = words::request_with(&format!("{first}, {second}"));
-        let request = of_lines(&[GET, &host, &first, &second]);
+        let request = of_lines(&[GET, &host, &first, &second]) + "hello!";
         refuse(&site, &server, &request, asked, &[400])?;
     }
     let line = "Content-Length: 99999999999999999999999";

@@ -196,9 +196,9 @@ impl Visit {
         match self.answer.body_end(self.is_head) {
             BodyEnd::After(length) => {
                 let expected = words::body(&self.asked, length as u64);
-                let body = self
-                    .connection
-                    .read_until(&expected, |bytes| (bytes.len() >= length).then_some(length))?;
+                let enough = |bytes: &[u8]| (bytes.len() >= length).then_some(length);
+                let read = self.connection.read_until(&expected, enough);
+                let body = read.map_err(told_as_cut_short)?;
                 if body.len() == length {
                     return Ok(body);
                 }
@@ -328,6 +328,17 @@ impl Visit {
     /// The server as the learner knows it.
     pub fn who(&self) -> &str {
         &self.who
+    }
+}
+
+/// Silence in the middle of a body: for the client it is the same whether the rest is missing or never comes.
+pub fn told_as_cut_short(stop: Stop) -> Stop {
+    match stop {
+        Stop::Failed(mut failure) if failure.symptom.is_silence() => {
+            failure.symptom = Symptom::CutShort;
+            Stop::Failed(failure)
+        }
+        other => other,
     }
 }
 

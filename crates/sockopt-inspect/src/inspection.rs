@@ -29,10 +29,13 @@ pub(crate) const TCP_LINES: &[&str] = &[
 /// The symptom of a value that is not the socket's.
 pub(crate) const NOT_THE_TRUTH: &str = "not-the-truth";
 
+/// The lines of a report as names and values.
+type Lines = Vec<(String, String)>;
+
 /// What one program reported of its socket, and the socket.
 pub(crate) struct Inspection {
     arguments: Vec<String>,
-    lines: Vec<(String, String)>,
+    lines: Lines,
     truth: Truth,
     /// As long as it lives, its program is not ended.
     _program: Program,
@@ -152,8 +155,8 @@ pub(crate) fn report(
     program: &Program,
     wanted: &[&str],
     kind: Type,
-) -> Verdict<(Vec<(String, String)>, Option<Truth>)> {
-    let mut lines: Vec<(String, String)> = Vec::new();
+) -> Verdict<(Lines, Option<Truth>)> {
+    let mut lines = Lines::new();
     let is_there =
         |lines: &[(String, String)], name: &str| lines.iter().any(|(own, _)| own == name);
     while !wanted.iter().all(|name| is_there(&lines, name)) {

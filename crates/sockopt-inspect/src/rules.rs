@@ -5,7 +5,9 @@ use grader::wording::sockopt;
 use grader::{Check, Connection, Failure, Finished, Program, Stop, Symptom, Verdict};
 use socket2::Type;
 
-use crate::inspection::{NOT_THE_TRUTH, ended_instead, goes_on, on, printed_to_the_end};
+use crate::inspection::{
+    NOT_THE_TRUTH, TCP_LINES, ended_instead, goes_on, on, printed_to_the_end, report,
+};
 use crate::truth::{self, Truth};
 
 /// The broadcast address of the loopback network, with the port of the discard service: nothing is
@@ -225,9 +227,11 @@ pub fn host_names(check: &mut Check) -> Verdict {
         let program = check.start(arguments)?;
         let accepted = peer.accept(&program);
         let _connection = accepted.map_err(|stop| ended_instead(&program, stop))?;
-        let socket = match Truth::of(&program, Type::STREAM) {
-            Err(Stop::Unsupported(_)) => None,
-            other => other?,
+        // When the report has come, all is set that the program ever sets.
+        let socket = match report(&program, TCP_LINES, Type::STREAM) {
+            Ok((_, socket)) => socket,
+            Err(Stop::Error(error)) => return Err(error.into()),
+            Err(Stop::Failed(_) | Stop::Unsupported(_)) => None,
         };
         let Some(socket) = socket else { continue };
         let has = socket.value("SO_REUSEADDR")?;

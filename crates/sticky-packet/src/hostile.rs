@@ -11,7 +11,7 @@ const MIB: u64 = 1 << 20;
 /// What a receiver's address space may grow by for a header of four bytes.
 const ADDRESS_SPACE_LIMIT_BYTES: u64 = 64 * MIB;
 
-/// A sender resets in mid-message, another one before it was accepted, a third sends garbage; then one is served in full.
+/// A sender resets in mid-message, another before it was accepted, a third sends garbage: the next is served in full.
 pub fn after_reset(check: &mut Check) -> Verdict {
     let framing = Framing::Length;
     let mut receiver = Receiver::start(check, framing)?;
@@ -48,8 +48,14 @@ fn is_end(line: &str) -> bool {
     line == "truncated" || line == "closed"
 }
 
-/// Four bytes announce 4 GiB. The receiver says no at once, and takes neither memory nor address space for it.
+/// A length above the limit is rejected: at once where it is absurd, and where it is hardly too long.
 pub fn length_too_long(check: &mut Check) -> Verdict {
+    four_gibibytes(check)?;
+    little_too_long(check)
+}
+
+/// Four bytes announce 4 GiB. The receiver says no at once, and takes neither memory nor address space for it.
+fn four_gibibytes(check: &mut Check) -> Verdict {
     // The sandbox's own limit on memory must not answer for the receiver.
     let server = check.start_server_job(["receive", "127.0.0.1:0", "length"], |job| {
         job.limits.data_bytes = Some(6 << 30);
@@ -74,9 +80,11 @@ pub fn length_too_long(check: &mut Check) -> Verdict {
         let (expected, got) = sticky_packet::address_space(ADDRESS_SPACE_LIMIT_BYTES, growth);
         return check.fail(Symptom::TooMuchMemory, expected, got);
     }
-    expect_any_end(&mut sender)?;
+    expect_any_end(&mut sender)
+}
 
-    // Bytes are counted: this message has half as many characters, and is sent whole.
+/// Two bytes more than there may be, sent whole. Bytes are counted: it has half as many characters.
+fn little_too_long(check: &mut Check) -> Verdict {
     let mut receiver = Receiver::start(check, Framing::Length)?;
     let mut sender = receiver.sender()?;
     sender.send(&Framing::Length.frame("é".repeat(MOST_MESSAGE_BYTES / 2 + 1)))?;

@@ -16,8 +16,8 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Starts a receiver for one of the framings that work. Each sender should get one of its own, where the check is not
-    /// about a second one: then a receiver that does not outlive a sender fails the checks that are about that.
+    /// Starts a receiver for one of the framings that work. Each sender should get one of its own, where the check is
+    /// not about a second one: then a receiver that does not outlive a sender fails the checks that are about that.
     pub(crate) fn start(check: &mut Check, framing: Framing) -> Verdict<Self> {
         Self::start_with(check, "127.0.0.1:0", framing.name())
     }

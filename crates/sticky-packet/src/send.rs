@@ -31,13 +31,13 @@ pub(crate) fn start(
     Ok((sender, connection))
 }
 
-/// Expects exactly these bytes. Where they are wrong, `tell` may name the mistake that they show.
+/// Expects exactly these bytes. Where they are wrong, `tell` may know better what they show.
 fn expect_sent(
     check: &Check,
     sender: &Program,
     connection: &mut Connection,
     expected: &[u8],
-    tell: impl Fn(&[u8]) -> Option<&'static str>,
+    tell: impl Fn(&[u8]) -> Option<(Symptom, (String, String))>,
 ) -> Verdict {
     let goal = steps::sends_bytes(&sender.name(), expected, 0);
     let came = connection
@@ -45,11 +45,11 @@ fn expect_sent(
     if came == expected {
         return connection.expect_no_more();
     }
-    let symptom = match tell(&came) {
-        Some(mistake) => Symptom::Named(mistake),
-        None if expected.starts_with(&came) => Symptom::CutShort,
-        None => Symptom::WrongBytes,
-    };
+    if let Some((symptom, (expected, got))) = tell(&came) {
+        return check.fail(symptom, expected, got);
+    }
+    let is_short = expected.starts_with(&came);
+    let symptom = if is_short { Symptom::CutShort } else { Symptom::WrongBytes };
     let lengths = (expected.len() as u64, came.len() as u64);
     let (expected, got) = first_difference(expected, &came, 0);
     let (expected, got) = sticky_packet::sent_bytes(&expected, &got, lengths.0, lengths.1);
@@ -61,8 +61,8 @@ fn messages(long: &str) -> [&str; 4] {
     ["one", "你好 é", "", long]
 }
 
-/// Each message and a newline, the last and the empty one too. Here alone it is judged that the stream ends after it, and
-/// that the sender ends too, while the receiver keeps the connection.
+/// Each message and a newline, the last and the empty one too. Here alone it is judged that the stream ends after it,
+/// and that the sender ends too, while the receiver keeps the connection.
 pub fn delimiter(check: &mut Check) -> Verdict {
     let long = "x".repeat(300);
     let messages = messages(&long);
@@ -87,11 +87,28 @@ pub fn length(check: &mut Check) -> Verdict {
     let characters = with(|text| (text.chars().count() as u32).to_be_bytes());
     let (sender, mut connection) = start(check, "127.0.0.1", "length", &messages)?;
     let expected = Framing::Length.frames(&messages);
-    expect_sent(check, &sender, &mut connection, &expected, |came| match came {
-        _ if came == little_endian => Some("little-endian"),
-        _ if came == characters => Some("counts-characters"),
-        _ => None,
+    expect_sent(check, &sender, &mut connection, &expected, |came| {
+        let symptom = match came {
+            _ if came == little_endian => Symptom::Named("little-endian"),
+            _ if came == characters => Symptom::Named("counts-characters"),
+            _ => Symptom::WrongBytes,
+        };
+        wrong_header(&messages, came).map(|words| (symptom, words))
     })
+}
+
+/// What is said of the first header that is wrong, if all before it is right.
+fn wrong_header(messages: &[&str], came: &[u8]) -> Option<(String, String)> {
+    let mut rest = came;
+    for message in messages {
+        let frame = Framing::Length.frame(message);
+        let header = rest.get(..4)?;
+        if header != &frame[..4] {
+            return Some(sticky_packet::headers_differ(message, &frame[..4], header));
+        }
+        rest = rest.strip_prefix(frame.as_slice())?;
+    }
+    None
 }
 
 /// The bytes of the messages and nothing else, also where other framings would escape; and nothing on standard output.
@@ -120,11 +137,11 @@ pub fn delay(check: &mut Check) -> Verdict {
     let messages = ["one", "two", "three"];
     for _ in 0..GAP_TRIES {
         let mut peer = check.listen("127.0.0.1")?;
-        peer.stamp_arrivals();
+        let before = peer.stamp_arrivals();
         let address = peer.address().to_string();
         let sender = check.start(["send", &address, "delay"].into_iter().chain(messages))?;
         let (_connection, arrivals) =
-            peer.accept_arrivals(&sender, |all| position(all, "three").is_some())?;
+            peer.accept_arrivals(&sender, before, |all| position(all, "three").is_some())?;
         if gaps_seen(check, &messages, &arrivals)? {
             return Ok(());
         }
@@ -148,9 +165,9 @@ fn gaps_seen(check: &Check, messages: &[&str], arrivals: &[Arrival]) -> Verdict<
         let before = read_with(arrivals, end + one.len() - 1);
         let after = read_with(arrivals, begin);
         let together = std::ptr::eq(before, after);
-        // The longest that the pause can have been.
+        // The longest that the pause can have been; unknown if the clock was set back meanwhile.
         let since = if together { before.nothing_before } else { before.earliest };
-        let gap = after.latest.saturating_sub(since);
+        let Some(gap) = after.latest.checked_sub(since) else { return Ok(false) };
         if gap < LEAST_GAP {
             let (expected, got) = sticky_packet::gap(one, next, LEAST_GAP, gap);
             return check.fail(Symptom::Named("no-gap"), expected, got);

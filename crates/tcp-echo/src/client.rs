@@ -3,7 +3,7 @@
 use grader::tcp::Buffers;
 use grader::{Check, Connection, Finished, Program, Symptom, Verdict};
 
-use crate::mistakes::{of_binary_stdout, of_stdout, told_as};
+use crate::mistakes::{of_binary_stdout, of_stdout, of_text_reader, told_as};
 
 /// No multiple of any usual buffer size, so that the last read of standard input does not fill a buffer.
 const STDIN_BYTES: u64 = 150_001;
@@ -49,7 +49,7 @@ pub fn stdin(check: &mut Check) -> Verdict {
     let pattern = check.pattern(STDIN_BYTES);
     client.feed_stdin(pattern.clone());
     client.compare_stdout(pattern.clone());
-    let mut connection = peer.accept(&client)?;
+    let mut connection = of_text_reader(peer.accept(&client), "stdin-cut-short")?;
     let arrived = connection.expect_pattern(&pattern).and_then(|()| connection.expect_no_more());
     let arrived = told_as(arrived, &[Symptom::ExtraBytes], "wrong-bytes");
     told_as(arrived, &[Symptom::CutShort, Symptom::Reset], "stdin-cut-short")?;

@@ -15,9 +15,7 @@ pub(crate) fn told_as<T>(
 pub(crate) fn of_stdout<T>(verdict: Verdict<T>) -> Verdict<T> {
     let different =
         [Symptom::CutShort, Symptom::ExtraBytes, Symptom::WrongBytes, Symptom::WrongStdout];
-    retold(verdict, |failure| {
-        different.contains(&failure.symptom).then_some(Symptom::WrongStdout)
-    })
+    retold(verdict, |failure| different.contains(&failure.symptom).then_some(Symptom::WrongStdout))
 }
 
 /// As [`of_stdout`], for data that is no text: too little is another mistake than other bytes, and so are the bytes
@@ -30,10 +28,15 @@ pub(crate) fn of_binary_stdout<T>(verdict: Verdict<T>) -> Verdict<T> {
     })
 }
 
-fn retold<T>(
-    verdict: Verdict<T>,
-    tell: impl FnOnce(&Failure) -> Option<Symptom>,
-) -> Verdict<T> {
+/// Tells the end of a program that complains of bytes that are no text by a name of this module's own.
+pub(crate) fn of_text_reader<T>(verdict: Verdict<T>, name: &'static str) -> Verdict<T> {
+    retold(verdict, |failure| {
+        let complains = failure.symptom == Symptom::Exited && failure.got.contains("UTF-8");
+        complains.then_some(Symptom::Named(name))
+    })
+}
+
+fn retold<T>(verdict: Verdict<T>, tell: impl FnOnce(&Failure) -> Option<Symptom>) -> Verdict<T> {
     verdict.map_err(|stop| match stop {
         Stop::Failed(mut failure) => {
             failure.symptom = tell(&failure).unwrap_or(failure.symptom);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use socket2::Socket;
 
 use crate::resolve;
@@ -22,9 +22,9 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// every byte had come back.
 pub fn run(address: &str, message: Option<&str>) -> Result<()> {
     let (stream, server) = connect(address)?;
-    let sent_bytes = send(&stream, server, message)?;
+    let sent_bytes = send(&stream, message).with_context(|| format!("send to {server}"))?;
     finish_sending(&stream);
-    let received_bytes = receive(&stream, server)?;
+    let received_bytes = receive(&stream).with_context(|| format!("receive from {server}"))?;
     todo!("{received_bytes} of {sent_bytes} bytes came back: an error if some are missing")
 }
 
@@ -47,8 +47,8 @@ fn connect_to(address: SocketAddr) -> Result<Socket> {
 }
 
 /// Sends `message`, or all of stdin without one; returns how many bytes that was.
-fn send(stream: &Socket, server: SocketAddr, message: Option<&str>) -> Result<u64> {
-    todo!("send {message:?}, or stdin piece by piece, to {server} on {stream:?}; count the bytes")
+fn send(stream: &Socket, message: Option<&str>) -> Result<u64> {
+    todo!("send {message:?}, or stdin piece by piece, on {stream:?}; count the bytes")
 }
 
 /// Half-close: the server reads 0 bytes and knows that no more comes, and can still answer.
@@ -57,9 +57,9 @@ fn finish_sending(stream: &Socket) {
 }
 
 /// Copies what comes back to stdout until the server closes; returns how many bytes that was.
-fn receive(stream: &Socket, server: SocketAddr) -> Result<u64> {
+fn receive(stream: &Socket) -> Result<u64> {
     todo!(
-        "read from {stream:?}, the connection with {server}, at most {BUFFER_BYTES} bytes at a \
-         time; write exactly these to stdout and flush; stop when a read returns 0"
+        "read from {stream:?}, at most {BUFFER_BYTES} bytes at a time; write exactly these to \
+         stdout and flush; stop when a read returns 0"
     )
 }

@@ -117,7 +117,6 @@ fn start_nginx(folder: &Path) -> anyhow::Result<(Vec<Server>, SocketAddr)> {
         let name = format!("nginx-{number}.conf");
         fs_err::write(folder.join(&name), configuration)?;
         let mut command = Command::new("nginx");
-        // The folder's own slash at the end is needed: nginx puts it before names as it is.
         command.args(["-e", "stderr", "-p", "./", "-c", &name]).current_dir(folder);
         // It writes this file when it listens.
         let pid_file = folder.join(pid_file);

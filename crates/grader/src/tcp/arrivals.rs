@@ -32,13 +32,16 @@ pub struct Arrival {
 }
 
 impl Listener {
-    /// Has the kernel note when bytes come, on every connection that is accepted from now on.
-    pub fn stamp_arrivals(&self) {
+    /// Has the kernel note when bytes come, on every connection that is accepted from now on. Gives the time: before it
+    /// nothing came from a program that is started afterwards.
+    pub fn stamp_arrivals(&self) -> Duration {
         ask_for_stamps(&self.socket);
+        now()
     }
 
     /// Waits until `program` connects, and reads until `enough` says so of all bytes so far, or the stream ends: each
-    /// read by itself, and when its bytes had come.
+    /// read by itself, and when its bytes had come. `nothing_before` is a time before the program was started: on a busy
+    /// machine it may have sent all before its start returns.
     ///
     /// # Errors
     ///
@@ -46,12 +49,12 @@ impl Listener {
     pub fn accept_arrivals(
         &mut self,
         program: &Program,
+        mut nothing_before: Duration,
         enough: impl Fn(&[u8]) -> bool,
     ) -> Verdict<(Connection, Vec<Arrival>)> {
         let who = Some(program.index);
         let expected = steps::connects(&program.name(), self.address);
         let goal = Goal::on(&*self.socket, PollFlags::IN, who, expected);
-        let mut nothing_before = now();
         let accepted = self.context.wait(&goal, || {
             let looked = now();
             let accepted = self.try_accept()?;
@@ -82,7 +85,7 @@ impl Listener {
 }
 
 impl Connection {
-    /// Waits for one read's bytes; `None` at the end of the stream. Each look that finds nothing moves `nothing_before`.
+    /// Waits for one read's bytes; `None` at the end of the stream. A look that finds nothing moves `nothing_before`.
     fn await_arrival(&mut self, nothing_before: &mut Duration) -> Verdict<Option<Arrival>> {
         let (context, socket) = (self.context.clone(), self.socket.clone());
         let expected = steps::ends_stream(&self.lane.program);

@@ -35,7 +35,8 @@ pub fn line(line: &[u8]) -> String {
 
 /// A line on standard output that is no result.
 pub fn no_result(line: &[u8]) -> (String, String) {
-    let expected = "on standard output the ready line, and lines that begin with `message`, `closed`, `truncated` or `rejected`";
+    let expected = "on standard output the ready line, and lines that begin with \
+        `message`, `closed`, `truncated` or `rejected`";
     (expected.to_owned(), self::line(line))
 }
 
@@ -50,6 +51,15 @@ pub fn sent_bytes(expected: &str, got: &str, wanted: u64, came: u64) -> (String,
         format!("{} bytes from the sender:\n{expected}", thousands(wanted)),
         format!("{} bytes:\n{got}", thousands(came)),
     )
+}
+
+/// The header before a message.
+pub fn headers_differ(message: &str, expected: &[u8], got: &[u8]) -> (String, String) {
+    let hex = |header: &[u8]| -> String {
+        header.iter().map(|byte| format!(" {byte:02x}")).collect::<String>()
+    };
+    let shown = bytes::show(&Sample::of(message.as_bytes()), SHOWN_COLUMNS);
+    (format!("the header{} before {shown}", hex(expected)), format!("the header{}", hex(got)))
 }
 
 /// Messages that came too close together.

@@ -36,11 +36,14 @@ pub fn run(address: &str, message: Option<&str>) -> Result<()> {
     let (stream, server) = connect(address)?;
     // A second descriptor for the same connection, for the thread that sends.
     let sending_stream = stream.try_clone().context("duplicate the socket")?;
-    let message = message.map(str::to_string);
+    let message = match message {
+        Some(message) => message.to_string(),
+        None => io::read_to_string(io::stdin()).context("read stdin")?,
+    };
     let (report, sender) = mpsc::channel();
     thread::Builder::new()
         .spawn(move || {
-            let outcome = send(&sending_stream, server, message.as_deref());
+            let outcome = send(&sending_stream, server, Some(&message));
             // After a failure too, or the server would go on waiting.
             finish_sending(&sending_stream);
             let _ = report.send(outcome);
@@ -84,11 +87,7 @@ fn connect_to(address: SocketAddr) -> Result<Socket> {
 fn send(mut stream: &Socket, server: SocketAddr, message: Option<&str>) -> Result<u64> {
     let mut source: Box<dyn Read> = match message {
         Some(message) => Box::new(message.as_bytes()),
-        None => {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).context("read stdin")?;
-            Box::new(io::Cursor::new(text))
-        }
+        None => Box::new(io::stdin()),
     };
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut sent_bytes = 0;
