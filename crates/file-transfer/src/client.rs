@@ -39,32 +39,34 @@ pub fn get(check: &mut Check) -> Verdict {
     let (client, mut connection) = start(check, "get", &["data.txt", "copy.txt"])?;
     connection.expect_bytes(b"GET data.txt\n")?;
     connection.send(&[b"OK 10000\n", &bytes[..]].concat())?;
-    client.finish_with(0)?.expect_stdout(b"10000 bytes\n").map_err(on_stdout)?;
+    on_stdout(client.finish_with(0)?.expect_stdout(b"10000 bytes\n"))?;
     folder.expect_file("copy.txt", &bytes)?;
 
     let (client, mut connection) = start(check, "get", &["数 据.bin"])?;
     connection.expect_bytes("GET 数 据.bin\n".as_bytes())?;
     let bytes: Vec<u8> = (0..=255).collect();
     connection.send(&[b"OK 256\n", &bytes[..]].concat())?;
-    client.finish_with(0)?.expect_stdout(b"256 bytes\n").map_err(on_stdout)?;
+    on_stdout(client.finish_with(0)?.expect_stdout(b"256 bytes\n"))?;
     folder.expect_file("数 据.bin", &bytes)?;
 
     let (client, mut connection) = start(check, "get", &["none"])?;
     read_request(&client, &mut connection)?;
     connection.send(b"OK 0\n")?;
-    client.finish_with(0)?.expect_stdout(b"0 bytes\n").map_err(on_stdout)?;
+    on_stdout(client.finish_with(0)?.expect_stdout(b"0 bytes\n"))?;
     folder.expect_file("none", b"")
 }
 
-/// Whatever is wrong on standard output has one hint.
-fn on_stdout(stop: Stop) -> Stop {
-    match stop {
-        Stop::Failed(mut failure) => {
+/// The same verdict: whatever is wrong on standard output has one hint.
+pub(crate) fn on_stdout<T>(verdict: Verdict<T>) -> Verdict<T> {
+    verdict.map_err(|stop| match stop {
+        Stop::Failed(mut failure)
+            if matches!(failure.symptom, Symptom::CutShort | Symptom::ExtraBytes) =>
+        {
             failure.symptom = Symptom::WrongStdout;
             Stop::Failed(failure)
         }
         other => other,
-    }
+    })
 }
 
 /// The request, nothing more before the server's OK, the data, and the second OK, without which nothing is stored.
@@ -86,14 +88,14 @@ pub fn put(check: &mut Check) -> Verdict {
         connection.send(b"OK\n")?;
         connection.expect_bytes(&bytes)?;
         connection.send(b"OK\n")?;
-        client.finish_with(0)?.expect_stdout(b"300000 bytes\n").map_err(on_stdout)?;
+        on_stdout(client.finish_with(0)?.expect_stdout(b"300000 bytes\n"))?;
     }
     let (client, mut connection) = start(check, "put", &["own.txt"])?;
     read_request(&client, &mut connection)?;
     connection.send(b"OK\n")?;
     connection.expect_bytes(&bytes)?;
     connection.close();
-    client.finish_with(1)?.expect_stdout(b"").map_err(on_stdout)?.expect_some_error()?;
+    on_stdout(client.finish_with(1)?.expect_some_error()?.expect_stdout(b""))?;
     Ok(())
 }
 
@@ -104,13 +106,13 @@ pub fn list(check: &mut Check) -> Verdict {
     let lines = "12  two  words  \n0 报告\n5 z \n";
     connection.send(format!("OK 3\n{lines}").as_bytes())?;
     connection.finish_sending()?;
-    client.finish_with(0)?.expect_stdout(lines.as_bytes()).map_err(on_stdout)?;
+    on_stdout(client.finish_with(0)?.expect_stdout(lines.as_bytes()))?;
 
     let (client, mut connection) = start(check, "list", &[])?;
     read_request(&client, &mut connection)?;
     connection.send(b"OK 0\n")?;
     connection.finish_sending()?;
-    client.finish_with(0)?.expect_stdout(b"").map_err(on_stdout)?;
+    on_stdout(client.finish_with(0)?.expect_stdout(b""))?;
 
     let (client, mut connection) = start(check, "list", &[])?;
     read_request(&client, &mut connection)?;

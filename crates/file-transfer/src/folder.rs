@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -50,11 +50,6 @@ impl Folder {
         Self { path: program.path_inside(&self.path), ..self }
     }
 
-    /// Its name, as the programs know it.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// Where the grader finds it.
     pub fn path(&self) -> &Path {
         &self.path
@@ -69,21 +64,6 @@ impl Folder {
     pub fn write(&self, check: &Check, name: &str, bytes: &[u8]) -> Verdict {
         fs_err::write(self.path.join(name), bytes)?;
         check.note(words::grader_writes(&self.shown(name), bytes.len() as u64));
-        Ok(())
-    }
-
-    /// Puts a long file there.
-    pub fn write_pattern(&self, check: &Check, name: &str, pattern: &Pattern) -> Verdict {
-        let file = fs_err::File::create(self.path.join(name))?;
-        let mut file = BufWriter::with_capacity(1 << 20, file);
-        let mut done = 0;
-        while done < pattern.total_bytes() {
-            let piece = pattern.from(done);
-            file.write_all(piece)?;
-            done += piece.len() as u64;
-        }
-        file.flush()?;
-        check.note(words::grader_writes(&self.shown(name), done));
         Ok(())
     }
 

@@ -16,6 +16,7 @@ pub fn get(check: &mut Check) -> Verdict {
     let mut client = ask(&server, "GET a.txt\n")?;
     client.expect_bytes(b"OK 11\nhello, file")?;
     client.expect_end()?;
+    client.close();
 
     let bytes = check.long_text(300_000);
     folder.write(check, "long", &bytes)?;
@@ -172,6 +173,11 @@ pub fn not_a_file(check: &mut Check) -> Verdict {
 
 fn followed(stop: grader::Stop, name: &str) -> grader::Stop {
     match stop {
+        // Nobody but the grader could open the other end, and a look inside cannot tell that of a FIFO.
+        grader::Stop::Failed(mut failure) if failure.symptom.is_silence() && name == "fifo" => {
+            failure.symptom = Symptom::Stalled;
+            grader::Stop::Failed(failure)
+        }
         grader::Stop::Failed(failure)
             if failure.symptom == Symptom::WrongBytes && name.starts_with("link") =>
         {

@@ -88,7 +88,7 @@ fn same(version: &[u8], came: &[u8]) -> u64 {
 
 /// How far apart the pieces of a slow transfer are, and after how many of them nobody need wait for progress any more.
 const PAUSE: Duration = Duration::from_millis(10);
-const PIECES: u64 = 200;
+const PIECES: u64 = 150;
 const GET_PIECE: u64 = 4 << 10;
 const PUT_PIECE: u64 = 128 << 10;
 /// How many more pieces a transfer without a terminal takes than one that has shown something by then.
@@ -122,7 +122,7 @@ fn begin(
 }
 
 fn slow_get(check: &mut Check, terminal: bool, pieces: u64) -> Verdict<u64> {
-    let size = PIECES * GET_PIECE + GET_PIECE * MORE_PIECES;
+    let size = (PIECES + MORE_PIECES + 1) * GET_PIECE;
     let (client, mut connection) = begin(check, terminal, "get", "data")?;
     connection.send(format!("OK {size}\n").as_bytes())?;
     let mut sent = 0;
@@ -136,7 +136,7 @@ fn slow_get(check: &mut Check, terminal: bool, pieces: u64) -> Verdict<u64> {
 }
 
 fn slow_put(check: &mut Check, terminal: bool, pieces: u64) -> Verdict<u64> {
-    let size = (PIECES + MORE_PIECES) * PUT_PIECE;
+    let size = (PIECES + MORE_PIECES + 1) * PUT_PIECE;
     Folder::working(check).write_hollow(check, "large", size)?;
     let (client, mut connection) = begin(check, terminal, "put", "large")?;
     connection.stop_reading();
@@ -163,7 +163,7 @@ fn piecewise(
         move_piece()?;
         let began = Instant::now();
         let paused = client.await_that(words::any_line(&client.name()), || {
-            let is_over = began.elapsed() >= PAUSE || !client.stderr_so_far()?.is_empty();
+            let is_over = began.elapsed() >= PAUSE || shows(&client.stderr_so_far()?);
             Ok(is_over.then_some(()))
         });
         match paused {
@@ -172,22 +172,28 @@ fn piecewise(
             }
             _ => {}
         }
-        if !client.stderr_so_far()?.is_empty() {
+        if shows(&client.stderr_so_far()?) {
             return Ok(number);
         }
     }
     Ok(pieces)
 }
 
+/// Whether there is something to be seen.
+fn shows(printed: &[u8]) -> bool {
+    printed.iter().any(|byte| byte.is_ascii_graphic() || !byte.is_ascii())
+}
+
 /// The transfer ends well, and something stands on a terminal, nothing on a pipe.
 fn judge(client: &Program, terminal: bool) -> Verdict {
     let finished = client.finish_with(0)?;
-    let (symptom, (expected, got)) = match (terminal, finished.stderr()) {
-        (true, []) => (Symptom::Named("no-progress"), words::shows_progress(&client.name())),
-        (false, printed @ [_, ..]) => {
-            (Symptom::WrongStderr, words::silent_stderr(&client.name(), printed))
-        }
-        _ => return Ok(()),
+    let printed = finished.stderr();
+    let (symptom, (expected, got)) = if terminal && !shows(printed) {
+        (Symptom::Named("no-progress"), words::shows_progress(&client.name()))
+    } else if !terminal && !printed.is_empty() {
+        (Symptom::WrongStderr, words::silent_stderr(&client.name(), printed))
+    } else {
+        return Ok(());
     };
     Err(Failure::new(symptom, expected, got).into())
 }

@@ -46,6 +46,7 @@ pub fn more_than_announced(check: &mut Check) -> Verdict {
     expect_ok(&server, &mut client)?;
     expect_ok(&server, &mut client)?;
     whole_or_old(folder.await_file(&server, "two.txt", b"ab"))?;
+    client.close();
 
     let mut client = begin_put(&server, "later.txt", 3)?;
     client.send(b"abc")?;
@@ -63,8 +64,8 @@ pub fn overwrite(check: &mut Check) -> Verdict {
     let (first, rest) = new.split_at(new.len() / 2);
     client.send(first)?;
     client.await_read()?;
-    whole_or_old(expect_get(&server, "v", &old))?;
     whole_or_old(folder.expect_file("v", &old))?;
+    whole_or_old(expect_get(&server, "v", &old))?;
     client.send(rest)?;
     expect_ok(&server, &mut client)?;
     folder.await_file(&server, "v", &new)?;
@@ -196,8 +197,7 @@ pub fn silent_client(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
     folder.write(check, "a.txt", b"hello")?;
     let _silent = server.connect()?;
-    let mut half = begin_put(&server, "half", 1000)?;
-    half.send(&[b'x'; 500])?;
+    let mut half = ask(&server, format!("PUT 1000 half\n{}", "x".repeat(500)))?;
     half.await_read()?;
     expect_get(&server, "a.txt", b"hello")?;
 

@@ -124,10 +124,11 @@ impl Program {
         }
     }
 
-    /// Whether one of its threads sleeps in a call until a socket takes more.
+    /// Whether one of its threads sleeps until a descriptor takes more, or until one of several is ready.
     pub fn is_blocked_in_send(&self) -> bool {
         let sends = |thread: &look::ThreadView| match &thread.waiting {
             look::Waiting::Descriptor { direction, .. } => *direction == look::Direction::Send,
+            look::Waiting::Several { ready, .. } => !ready,
             _ => false,
         };
         look::look(&self.pids()).threads.iter().any(sends)
@@ -418,9 +419,14 @@ impl Program {
         self.context.recorder.record(&lane, what);
     }
 
+    /// Whether a feed of its standard input is still under way.
+    pub(crate) fn is_fed(&self) -> bool {
+        self.with(|state| state.is_fed())
+    }
+
     /// A program that is run to its end reads nothing more, unless a feed is still under way.
     fn close_stdin_unless_fed(&self) {
-        if !self.with(|state| state.is_fed()) {
+        if !self.is_fed() {
             self.close_stdin();
         }
     }

@@ -42,6 +42,8 @@ pub struct Buffers {
 /// A program that takes nothing for so long is regarded as stuck. If it was slow, less is sent, which harms no check.
 const STUCK_AFTER: Duration = Duration::from_millis(150);
 
+/// A program that is not seen to be blocked, and moves nothing for so long, is regarded as blocked all the same.
+const SLOW_AFTER: Duration = Duration::from_millis(400);
 /// A program that sleeps in a send, to a socket that has got nothing for so long, is blocked for good.
 const SURE_AFTER: Duration = Duration::from_millis(15);
 
@@ -73,6 +75,8 @@ pub struct Connection {
     end: Option<End>,
     broken: bool,
     reading: bool,
+    /// The program has finished sending and does not read either.
+    reads_no_more: bool,
 }
 
 impl Connection {
@@ -129,6 +133,7 @@ impl Connection {
             end: None,
             broken: false,
             reading: true,
+            reads_no_more: false,
         })
     }
 
@@ -302,11 +307,16 @@ impl Connection {
     fn await_handed_over(&mut self, expected: String) -> Verdict {
         let context = Rc::clone(&self.context);
         let goal = Goal { who: self.who, expected, descriptors: Vec::new(), quick: true };
-        context.wait(&goal, || {
+        let began = Instant::now();
+        let waited = context.wait(&goal, || {
             if self.reading {
                 self.take_in()?;
             }
-            if self.broken || self.end.is_some() {
+            // A program that has finished sending may read on, but need not.
+            let need_not = self.end == Some(End::Finished)
+                && (self.reads_no_more || began.elapsed() > STUCK_AFTER);
+            if self.broken || self.end == Some(End::Reset) || need_not {
+                self.reads_no_more |= need_not;
                 return Ok(Some(()));
             }
             match look::tcp_receive_queue_of_peer(self.local, self.peer) {
@@ -318,7 +328,16 @@ impl Connection {
                 }
                 Err(error) => Err(error.into()),
             }
-        })
+        });
+        match waited {
+            Err(Stop::Failed(failure))
+                if failure.symptom.is_silence() && self.end == Some(End::Finished) =>
+            {
+                self.reads_no_more = true;
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Finishes the sending half (FIN); the grader still reads.
@@ -429,8 +448,11 @@ impl Connection {
             if now != waiting {
                 (waiting, since) = (now, Instant::now());
             }
-            let is_over = since.elapsed() > STUCK_AFTER
-                || (since.elapsed() > SURE_AFTER && program.is_blocked_in_send());
+            let quiet = since.elapsed();
+            // All of its standard input is out of the grader's hands: it may have sent all of it.
+            let may_be_done = !program.is_fed() && quiet > STUCK_AFTER;
+            let is_blocked = waiting > 0 && quiet > SURE_AFTER && program.is_blocked_in_send();
+            let is_over = self.end.is_some() || may_be_done || is_blocked || quiet > SLOW_AFTER;
             Ok(is_over.then_some(()))
         });
         match waited {
@@ -908,14 +930,20 @@ fn refused(
     Failure::new(Symptom::Refused, expected, got).into()
 }
 
-/// Whether the program has read all that arrived at its end of a connection, or reads no more: in any state but
-/// "established" and "the peer has finished sending", its end is closed or on the way there.
+/// Whether the program has read all that arrived at its end of a connection, or reads no more: but for these states, its
+/// end is closed or on the way there. One that has finished sending (`FIN_WAIT`) still reads while somebody has it open.
 fn has_taken_all(end: &look::TcpPeerState) -> bool {
     const ESTABLISHED: u8 = 1;
+    const FIN_WAIT1: u8 = 4;
+    const FIN_WAIT2: u8 = 5;
     const CLOSE_WAIT: u8 = 8;
 
-    let is_open = end.state == ESTABLISHED || end.state == CLOSE_WAIT;
-    !is_open || (end.inode != 0 && end.receive_queue == 0)
+    let reads = match end.state {
+        ESTABLISHED | CLOSE_WAIT => true,
+        FIN_WAIT1 | FIN_WAIT2 => end.inode != 0,
+        _ => false,
+    };
+    !reads || (end.inode != 0 && end.receive_queue == 0)
 }
 
 fn is_in_progress(error: &io::Error) -> bool {

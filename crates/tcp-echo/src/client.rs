@@ -9,6 +9,8 @@ use crate::mistakes::{of_binary_stdout, of_stdout, of_text_reader, told_as};
 const STDIN_BYTES: u64 = 150_001;
 /// More than the kernel's buffers between a client and a server that does not read take, by far.
 const LATE_BYTES: u64 = 12 << 20;
+/// How often the client is stopped while it is blocked: the kernel may not have taken a part of its write each time.
+const STOPS: usize = 2;
 
 /// Starts a client that sends `message`, and accepts its connection.
 fn start(check: &mut Check, message: &str) -> Verdict<(Program, Connection)> {
@@ -91,9 +93,12 @@ pub fn late_answer(check: &mut Check) -> Verdict {
     client.compare_stdout(pattern.clone());
     let mut connection = peer.accept(&client)?;
     connection.stop_reading();
-    connection.await_blocked_sender(&client)?;
-    client.pause()?;
-    client.resume()?;
+    for _ in 0..STOPS {
+        connection.await_blocked_sender(&client)?;
+        client.pause()?;
+        client.resume()?;
+        connection.take_in()?;
+    }
     connection.resume_reading();
     connection.expect_pattern(&pattern)?;
     connection.expect_end()?;

@@ -1,0 +1,15 @@
+//! The module's own checks on this program: what `cargo mutants` measures the checks by.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sandbox::keeper_main_if_asked();
+    let checks = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/sockopt-inspect");
+    let program = env!("CARGO_BIN_EXE_sockopt-inspect-solution");
+    grader::styles::prove_program(
+        &sockopt_inspect_grading::MODULE,
+        Path::new(checks),
+        Path::new(program),
+    )
+}
