@@ -2,11 +2,13 @@
 
 use grader::{Check, Verdict};
 
+use crate::mistakes::of_result;
+
 /// Runs `address` on each network, and expects its broadcast address and nothing else.
 fn expect(check: &mut Check, cases: &[(&str, &str)]) -> Verdict {
     for (cidr, broadcast) in cases {
         let program = check.start(["address", cidr])?;
-        program.finish_with(0)?.expect_stdout(format!("{broadcast}\n").as_bytes())?;
+        of_result(program.finish_with(0)?.expect_stdout(format!("{broadcast}\n").as_bytes()))?;
     }
     Ok(())
 }
@@ -42,9 +44,15 @@ pub fn extremes(check: &mut Check) -> Verdict {
 
 /// What is no network is wrong usage, and is named.
 pub fn bad_cidr(check: &mut Check) -> Verdict {
-    for cidr in
-        ["172.60.50.0", "172.60.50.0/33", "172.60.50/24", "172.60.256.0/24", "172.60.50.0/x"]
-    {
+    for cidr in [
+        "172.60.50.0",
+        "172.60.50.0/33",
+        "172.60.50/24",
+        "172.60.256.0/24",
+        "172.60.50.0/x",
+        "172.60.50.0/24/8",
+        "172.60.50.0/ 24",
+    ] {
         let finished = check.start(["address", cidr])?.finish_with(2)?;
         finished.expect_stdout(b"")?.expect_error_containing(cidr)?;
     }

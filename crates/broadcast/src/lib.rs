@@ -5,6 +5,7 @@
 
 mod address;
 mod listen;
+mod mistakes;
 mod rules;
 mod send;
 

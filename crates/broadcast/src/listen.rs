@@ -7,6 +7,8 @@ use grader::udp::{DatagramPeer, MOST_BYTES};
 use grader::wording::steps;
 use grader::{Check, Failure, Server, Symptom, Verdict};
 
+use crate::mistakes::cannot_be_shared;
+
 /// How many datagrams a burst has: more than any receive buffer keeps.
 const BURST: usize = 3000;
 /// How long one that is sent after the burst may take to be printed before the next one is sent.
@@ -22,20 +24,23 @@ pub(crate) fn start(check: &mut Check) -> Verdict<(Server, DatagramPeer)> {
     Ok((listener, sender))
 }
 
-/// A message is printed at once, with its sender.
+/// A message is printed at once, with its sender, and so is the same one when it comes again.
 pub fn one_message(check: &mut Check) -> Verdict {
     let (listener, mut sender) = start(check)?;
     sender.send_to(&listener, listener.address(), b"hi")?;
     listener.expect_heard(0, &format!("from {} \"hi\"", sender.address()))?;
     sender.send_to(&listener, listener.address(), "世界, two words".as_bytes())?;
-    listener.expect_heard(1, &format!("from {} \"世界, two words\"", sender.address()))
+    listener.expect_heard(1, &format!("from {} \"世界, two words\"", sender.address()))?;
+    sender.send_to(&listener, listener.address(), "世界, two words".as_bytes())?;
+    listener.expect_heard(2, &format!("from {} \"世界, two words\"", sender.address()))
 }
 
 /// A message is one line whatever is in it: the text as `{:?}` prints it, what is not UTF-8 replaced.
 pub fn as_text(check: &mut Check) -> Verdict {
     let (listener, mut sender) = start(check)?;
-    let cases: [(&[u8], &str); 3] = [
+    let cases: [(&[u8], &str); 4] = [
         (b"two\nlines", r#""two\nlines""#),
+        (b" spaces, and a newline at the end \n", r#"" spaces, and a newline at the end \n""#),
         (
             b"a \"quote\", a \\, a tab\tand \r and \0",
             r#""a \"quote\", a \\, a tab\tand \r and \0""#,
@@ -84,7 +89,8 @@ pub fn largest_message(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Three listeners share a port, and each hears everything that is broadcast there.
+/// Three listeners share a port, and each hears everything that is broadcast there. One at a single address, with a port
+/// that the kernel picked, shares it as well.
 pub fn three_listeners(check: &mut Check) -> Verdict {
     let holder = check.shared_port()?;
     let port = holder.address().port();
@@ -104,7 +110,12 @@ pub fn three_listeners(check: &mut Check) -> Verdict {
             listener.expect_heard_text(number, &format!("\"{text}\""))?;
         }
     }
-    listeners.iter().try_for_each(|listener| listener.expect_running())
+    listeners.iter().try_for_each(|listener| listener.expect_running())?;
+    let (alone, _sender) = start(check)?;
+    match check.can_share_port(alone.address())? {
+        true => Ok(()),
+        false => Err(cannot_be_shared(alone.address()).into()),
+    }
 }
 
 /// A burst is more than the kernel keeps: some of it may be lost, but nothing comes twice or out of order, and what is

@@ -4,13 +4,13 @@ use grader::udp::expect_at_any;
 use grader::{Check, Verdict};
 
 use crate::listen::start;
+use crate::mistakes::{expect_ready_line, of_stdout};
 
-/// The listener says where it listens, in one line, before anything is heard.
+/// The listener says where it listens, in one line, before anything is heard. What it then hears is for
+/// other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
-    let (listener, mut sender) = start(check)?;
-    listener.expect_ready_line()?;
-    sender.send_to(&listener, listener.address(), b"hi")?;
-    listener.expect_heard_text(0, "hi")
+    let (listener, sender) = start(check)?;
+    expect_ready_line(&listener, sender.address().ip())
 }
 
 /// A listener whose port is somebody's who does not share it says so and exits 1.
@@ -40,20 +40,23 @@ pub fn host_names(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A wrong command line ends with status 2 and a line on standard error; an address that cannot be read, with 1 or 2.
+/// A wrong command line ends with status 2 and a line on standard error that names what is wrong; an address that cannot
+/// be read, with 1 or 2.
 pub fn usage(check: &mut Check) -> Verdict {
-    let wrong: [&[&str]; 8] = [
-        &[],
-        &["shout"],
-        &["address"],
-        &["address", "10.0.0.0/8", "more"],
-        &["listen"],
-        &["listen", "127.0.0.1:0", "more"],
-        &["send"],
-        &["send", "127.0.0.1:9"],
+    let wrong: [(&[&str], &str); 8] = [
+        (&[], ""),
+        (&["shout"], "shout"),
+        (&["address"], ""),
+        (&["address", "10.0.0.0/8", "surplus"], "surplus"),
+        (&["listen"], ""),
+        (&["listen", "127.0.0.1:0", "surplus"], "surplus"),
+        (&["send"], ""),
+        (&["send", "127.0.0.1:9"], ""),
     ];
-    for arguments in wrong {
-        check.start(arguments)?.finish_with(2)?.expect_stdout(b"")?.expect_some_error()?;
+    for (arguments, named) in wrong {
+        let finished = check.start(arguments)?.finish_with(2)?;
+        of_stdout(finished.expect_stdout(b""))?;
+        finished.expect_some_error()?.expect_error_containing(named)?;
     }
     let unreadable: [&[&str]; 3] = [
         &["listen", "127.0.0.1"],
@@ -62,7 +65,8 @@ pub fn usage(check: &mut Check) -> Verdict {
     ];
     for arguments in unreadable {
         let finished = check.start(arguments)?.finish()?;
-        finished.expect_status(&[1, 2])?.expect_stdout(b"")?.expect_some_error()?;
+        of_stdout(finished.expect_status(&[1, 2])?.expect_stdout(b""))?;
+        finished.expect_error_containing(arguments[1])?;
     }
     Ok(())
 }
@@ -72,13 +76,12 @@ pub fn error_line(check: &mut Check) -> Verdict {
     let host = check.own_loopback();
     let holder = check.datagram_peer(&host)?;
     let listener = check.start(["listen", &holder.address().to_string()])?;
-    listener.finish()?.expect_last_error_line(&holder.address().port().to_string())?;
+    listener.finish()?.expect_last_error_line_about(holder.address())?;
 
     // Longer than any datagram can be, so the kernel refuses it (EMSGSIZE).
     let text = check.random_text(70_000);
     let sender = check.start(["send", &holder.address().to_string(), &text])?;
-    let finished = sender.finish_with(1)?;
-    finished.expect_error_line(&holder.address().port().to_string())?;
+    sender.finish()?.expect_error_line_about(holder.address())?;
     Ok(())
 }
 

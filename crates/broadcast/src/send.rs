@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use grader::{Check, Verdict};
 
+use crate::mistakes::of_stdout;
+
 /// An address for documentation (RFC 5737), which is nobody's. A network that has only a loopback has no way to it.
 const NOWHERE: &str = "192.0.2.1:9";
 
@@ -11,13 +13,13 @@ const NOWHERE: &str = "192.0.2.1:9";
 pub fn messages(check: &mut Check) -> Verdict {
     let host = check.own_loopback();
     let mut peer = check.datagram_peer(&host)?;
-    let messages = ["hello", "two words", "", "世界"];
+    let messages = ["hello", "two words", "", "世界", " a ", "a line\n", "the seventh"];
     let address = peer.address().to_string();
     let sender = check.start(["send", &address].into_iter().chain(messages))?;
     for message in messages {
         peer.expect(&sender, message.as_bytes())?;
     }
-    sender.finish_with(0)?.expect_stdout(b"")?;
+    of_stdout(sender.finish_with(0)?.expect_stdout(b""))?;
     peer.expect_nothing_more(&sender)
 }
 

@@ -90,6 +90,12 @@ pub fn put(check: &mut Check) -> Verdict {
         connection.send(b"OK\n")?;
         on_stdout(client.finish_with(0)?.expect_stdout(b"300000 bytes\n"))?;
     }
+    folder.write(check, "empty", b"")?;
+    let (client, mut connection) = start(check, "put", &["empty"])?;
+    connection.expect_bytes(b"PUT 0 empty\n")?;
+    connection.send(b"OK\nOK\n")?;
+    on_stdout(client.finish_with(0)?.expect_stdout(b"0 bytes\n"))?;
+
     let (client, mut connection) = start(check, "put", &["own.txt"])?;
     read_request(&client, &mut connection)?;
     connection.send(b"OK\n")?;
@@ -140,7 +146,7 @@ pub fn cut_short(check: &mut Check) -> Verdict {
             }
             let finished = client.finish()?;
             folder.expect_as(&before, name)?;
-            finished.expect_status(&[1])?.expect_some_error()?;
+            on_stdout(finished.expect_status(&[1])?.expect_some_error()?.expect_stdout(b""))?;
         }
     }
     Ok(())

@@ -160,6 +160,18 @@ impl Folder {
         }
     }
 
+    /// Expects that what is new since `before` has names that begin with a dot: it is not complete, so nobody may see it.
+    pub fn expect_hidden(&self, before: &Snapshot) -> Verdict {
+        let now = self.snapshot()?;
+        let new = now.keys().filter(|path| !before.contains_key(*path));
+        let new: Vec<String> = new.map(|path| path.to_string_lossy().into_owned()).collect();
+        if new.iter().all(|name| name.starts_with('.')) {
+            return Ok(());
+        }
+        let (expected, got) = words::hidden(self.name, &new);
+        Err(Failure::new(Symptom::WrongBytes, expected, got).into())
+    }
+
     /// As [`Folder::expect_as`], once `program` has noticed that the transfer broke.
     pub fn await_as(&self, program: &Program, before: &Snapshot, name: &str) -> Verdict {
         let expected = words::tidies(&program.name(), self.name);

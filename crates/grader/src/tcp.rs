@@ -69,6 +69,8 @@ pub struct Connection {
     taken: usize,
     /// How many bytes the steps before took.
     consumed: u64,
+    /// How many bytes the kernel has taken from the grader.
+    written: u64,
     /// What was sent and has not been expected back yet.
     unechoed: Vec<u8>,
     keeps_sent: bool,
@@ -128,6 +130,7 @@ impl Connection {
             inbox: Vec::new(),
             taken: 0,
             consumed: 0,
+            written: 0,
             unechoed: Vec::new(),
             keeps_sent: true,
             end: None,
@@ -207,7 +210,10 @@ impl Connection {
                 self.take_in()?;
             }
             match socket.send(bytes) {
-                Ok(count) => Ok(Some(count)),
+                Ok(count) => {
+                    self.written += count as u64;
+                    Ok(Some(count))
+                }
                 Err(error) if is_transient(&error) => Ok(None),
                 Err(error) if is_broken(&error) => {
                     self.broken = true;
@@ -226,6 +232,7 @@ impl Connection {
     pub fn send_what_fits(&mut self, bytes: &[u8]) -> Verdict<usize> {
         match self.socket.send(bytes) {
             Ok(count) => {
+                self.written += count as u64;
                 let bytes = Sample::of(&bytes[..count]);
                 self.record(What::Sent { bytes, segments: 1 });
                 Ok(count)
@@ -320,7 +327,10 @@ impl Connection {
                 return Ok(Some(()));
             }
             match look::tcp_receive_queue_of_peer(self.local, self.peer) {
-                Ok(state) => Ok(state.as_ref().is_none_or(has_taken_all).then_some(())),
+                Ok(state) => {
+                    let has_all = |end| has_taken_all(end, self.written);
+                    Ok(state.as_ref().is_none_or(has_all).then_some(()))
+                }
                 // Without a look into the other end, a pause has to do.
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                     std::thread::sleep(Duration::from_millis(2));
@@ -930,9 +940,10 @@ fn refused(
     Failure::new(Symptom::Refused, expected, got).into()
 }
 
-/// Whether the program has read all that arrived at its end of a connection, or reads no more: but for these states, its
-/// end is closed or on the way there. One that has finished sending (`FIN_WAIT`) still reads while somebody has it open.
-fn has_taken_all(end: &look::TcpPeerState) -> bool {
+/// Whether the `written` bytes have arrived at the program's end of a connection and it has read them, or
+/// it reads no more: but for these states, its end is closed or on the way there. One that has finished
+/// sending (`FIN_WAIT`) still reads while somebody has it open.
+fn has_taken_all(end: &look::TcpPeerState, written: u64) -> bool {
     const ESTABLISHED: u8 = 1;
     const FIN_WAIT1: u8 = 4;
     const FIN_WAIT2: u8 = 5;
@@ -943,7 +954,9 @@ fn has_taken_all(end: &look::TcpPeerState) -> bool {
         FIN_WAIT1 | FIN_WAIT2 => end.inode != 0,
         _ => false,
     };
-    !reads || (end.inode != 0 && end.receive_queue == 0)
+    // On a busy machine the queue may be empty since a segment has not arrived yet.
+    let has_arrived = end.received_bytes.is_none_or(|received| received >= written);
+    !reads || (has_arrived && end.inode != 0 && end.receive_queue == 0)
 }
 
 fn is_in_progress(error: &io::Error) -> bool {

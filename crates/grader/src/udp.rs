@@ -51,6 +51,8 @@ pub struct DatagramPeer {
     buffer: Vec<MaybeUninit<u8>>,
     /// What the grader answered so late that a client had reason to send it again.
     answered_late: Vec<Vec<u8>>,
+    /// What came last as it was expected.
+    came_last: Option<Vec<u8>>,
 }
 
 /// A client that waits 500 ms may try again when the grader took longer than this for its answer.
@@ -93,7 +95,7 @@ impl DatagramPeer {
         let socket = Rc::new(socket);
         context.register(&socket);
         let buffer = vec![MaybeUninit::uninit(); 1 << 16];
-        Ok(Self { context, socket, address, buffer, answered_late: Vec::new() })
+        Ok(Self { context, socket, address, buffer, answered_late: Vec::new(), came_last: None })
     }
 
     /// Its address.
@@ -184,7 +186,7 @@ impl DatagramPeer {
     ///
     /// # Errors
     ///
-    /// A failure if none comes, or another one.
+    /// A failure if none comes, or another one (`came-again` if it is the one before once more).
     pub fn expect(&mut self, program: &Program, bytes: &[u8]) -> Verdict<Datagram> {
         let expected = steps::sends_datagram(&program.name(), bytes);
         let mut datagram = self.receive(program, &expected)?;
@@ -193,8 +195,32 @@ impl DatagramPeer {
             self.send_to(program, datagram.from, &datagram.bytes)?;
             datagram = self.receive(program, &expected)?;
         }
+        if datagram.bytes != bytes && self.came_last.as_ref() == Some(&datagram.bytes) {
+            let (expected, got) = steps::no_more_datagrams(&program.name(), &datagram.bytes);
+            let symptom = Symptom::Named("came-again");
+            return Err(self.context.fail(Failure::new(symptom, expected, got)));
+        }
         is_as_expected(bytes, &datagram.bytes)?;
+        self.came_last = Some(datagram.bytes.clone());
         Ok(datagram)
+    }
+
+    /// Expects each of `texts` as a datagram of its own, in whatever order: UDP promises none.
+    ///
+    /// # Errors
+    ///
+    /// A failure if one does not come, or another comes.
+    pub fn expect_each(&mut self, program: &Program, texts: &[String]) -> Verdict {
+        let mut missing: Vec<&str> = texts.iter().map(String::as_str).collect();
+        while let Some(next) = missing.first() {
+            let expected = steps::sends_datagram(&program.name(), next.as_bytes());
+            let datagram = self.receive(program, &expected)?;
+            match missing.iter().position(|text| text.as_bytes() == datagram.bytes) {
+                Some(place) => _ = missing.remove(place),
+                None => is_as_expected(next.as_bytes(), &datagram.bytes)?,
+            }
+        }
+        Ok(())
     }
 
     /// As [`DatagramPeer::expect`], and it has to come from `from`.
@@ -301,6 +327,11 @@ impl DatagramPeer {
 }
 
 impl Datagram {
+    /// How long after this one `later` came, by the kernel's stamps; `None` where it gives none.
+    pub fn gap(&self, later: &Self) -> Option<Duration> {
+        Some(later.stamp?.saturating_sub(self.stamp?))
+    }
+
     /// Expects that `later` was sent at least `least` after this one.
     ///
     /// # Errors
@@ -495,8 +526,13 @@ fn chance() -> u64 {
     u64::from(now.map_or(0, |now| now.subsec_nanos())) ^ (u64::from(std::process::id()) << 12)
 }
 
-/// A program that prints a line for each datagram that it receives.
+/// A program that receives datagrams, and may print a line for each.
 impl Server {
+    /// The addresses to which its datagram sockets are bound, as the kernel has them; none where that cannot be read.
+    pub fn bound_addresses(&self) -> Vec<SocketAddr> {
+        crate::sockets::bound_datagram(&self.pids())
+    }
+
     /// The complete lines that it printed so far, the one about where it listens aside.
     ///
     /// # Errors
@@ -542,13 +578,15 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// A failure if it does not come, or another one.
+    /// A failure if it does not come, or another one (`came-again` if it is the one before once more).
     pub fn expect_heard(&self, number: usize, line: &str) -> Verdict {
         let heard = self.await_heard(number, line)?;
         if heard == line.as_bytes() {
             return Ok(());
         }
-        let symptom = if line.as_bytes().starts_with(&heard) {
+        let symptom = if number > 0 && self.heard()?.get(number - 1) == Some(&heard) {
+            Symptom::Named("came-again")
+        } else if line.as_bytes().starts_with(&heard) {
             Symptom::CutShort
         } else {
             Symptom::WrongStdout

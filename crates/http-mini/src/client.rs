@@ -237,5 +237,10 @@ pub fn garbage(check: &mut Check) -> Verdict {
     for answer in garbage {
         run(check, answer, true)?.expect_status(&[1])?.expect_some_error()?;
     }
+    // A size that is none is garbage too, for a client that knows chunks.
+    if takes(check, &ok(&[CHUNKED], CHUNKS), IN_CHUNKS)? {
+        let answer = ok(&[CHUNKED], b"5\r\nhello\r\nsome\r\nmore!\r\n0\r\n\r\n");
+        run(check, &answer, true)?.expect_status(&[1])?.expect_some_error()?;
+    }
     Ok(())
 }

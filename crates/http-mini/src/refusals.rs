@@ -12,6 +12,11 @@ const MALFORMED: &str = "GET  /hello.txt HTTP/1.1";
 /// Sends a request, expects one of these statuses, and the end of the connection.
 fn refuse(site: &Site, server: &Server, request: &str, asked: String, statuses: &[u16]) -> Verdict {
     let mut visit = answered(server, request, asked, statuses)?;
+    expect_closed(&mut visit, site, server)
+}
+
+/// Expects the end of the connection after the last answer.
+pub fn expect_closed(visit: &mut Visit, site: &Site, server: &Server) -> Verdict {
     match visit.expect_closed(&site.hello) {
         // A server that never closes is told so once, by the check of the request line.
         Err(Stop::Failed(failure)) if failure.symptom == Symptom::StillOpen => {
@@ -211,11 +216,16 @@ pub fn head_too_large(check: &mut Check) -> Verdict {
     let unended = &long[..long.len() - 2];
     let endless = format!("{GET}\r\n{host}\r\nX: {}", "x".repeat(24_000));
     let long_line = format!("GET /{}", "x".repeat(24_000));
-    let too_large: [(&str, &str, &[u16]); 4] = [
+    let ended_line = of_lines(&[&format!("{long_line} HTTP/1.1"), &host]);
+    let target = "x".repeat(12_000);
+    let shared = of_lines(&[&format!("GET /{target} HTTP/1.1"), &host, &format!("X: {target}")]);
+    let too_large: [(&str, &str, &[u16]); 6] = [
         (&long, head::MANY_FIELDS, &[431]),
         (unended, head::NO_EMPTY_LINE, &[431]),
         (&endless, head::NO_LINE_END, &[431]),
         (&long_line, head::LONG_LINE, &[414, 431]),
+        (&ended_line, head::ENDED_LINE, &[414, 431]),
+        (&shared, head::SHARED, &[414, 431]),
     ];
     for (request, how, statuses) in too_large {
         let asked = words::request_of(request.len(), how);

@@ -8,6 +8,7 @@ use grader::{Check, Listener, Program, Stop, Symptom, Verdict};
 
 use crate::answer::BodyEnd;
 use crate::peer::{Exchange, finish, ok, run, with_status};
+use crate::refusals::expect_closed;
 use crate::site::{NAME, Site, start};
 use crate::visit::{Visit, WRONG_HEADER};
 
@@ -152,7 +153,7 @@ pub fn request_timeout(check: &mut Check) -> Verdict {
     if !left.is_zero() && slow.connection.has_news_within(left)? {
         return too_soon(&slow, sent_late);
     }
-    silent.expect_closed(&site.hello)
+    expect_closed(&mut silent, &site, &server)
 }
 
 fn too_soon(visit: &Visit, sent: Instant) -> Verdict {
@@ -264,11 +265,11 @@ pub fn ipv6(check: &mut Check) -> Verdict {
     visit.expect_status(&[200])?;
     visit.expect_body(&site.hello)?;
     visit.leave()?;
-    if server
-        .stdout_so_far()?
-        .starts_with(format!("listening on {}\n", server.address()).as_bytes())
-    {
-        return Ok(());
+    let printed = server.stdout_so_far()?;
+    let ready = format!("listening on {}\n", server.address());
+    // That there is such a line, and no other, is another check's.
+    if printed.starts_with(b"listening on ") && !printed.starts_with(ready.as_bytes()) {
+        return server.expect_ready_line();
     }
-    server.expect_ready_line()
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! A client of the grader's that speaks HTTP as well, or as badly, as a check asks for.
 
+use std::time::Duration;
+
 use grader::bytes::first_difference;
 use grader::tcp::{Buffers, End};
 use grader::wording::http_mini as words;
@@ -20,6 +22,8 @@ pub const CLOSED: Symptom = Symptom::Named("closed");
 
 /// How many bytes an answer may bring where a check takes all that comes.
 const ANSWER_LIMIT_BYTES: usize = 32 << 20;
+/// How long a server is given to close a connection that the grader leaves.
+const PARTING: Duration = Duration::from_millis(200);
 
 /// A connection to the server, and the last answer on it.
 pub struct Visit {
@@ -232,16 +236,23 @@ impl Visit {
         self.connection.fail(Symptom::WrongBytes, expected, got)
     }
 
-    /// Goes away without a reset, whatever is still on its way. No failure: how a connection ends is judged elsewhere.
+    /// Goes away without a reset, unless the server goes on sending for long. No failure: how a connection ends is judged
+    /// elsewhere, and a server need not be quick to close what nobody uses any more.
     ///
     /// # Errors
     ///
     /// The grader's error.
     pub fn leave(mut self) -> Verdict {
         self.connection.finish_sending()?;
-        match self.connection.read_to_end(ANSWER_LIMIT_BYTES) {
-            Ok(_) | Err(Stop::Failed(_)) => Ok(()),
-            Err(other) => Err(other),
+        loop {
+            match self.connection.has_news_within(PARTING) {
+                Ok(true) if self.connection.unread() > 0 => {
+                    let all = |bytes: &[u8]| Some(bytes.len());
+                    self.connection.read_until("", all)?;
+                }
+                Ok(_) | Err(Stop::Failed(_)) => return Ok(()),
+                Err(other) => return Err(other),
+            }
         }
     }
 

@@ -122,10 +122,20 @@ fn curl(reference: &Reference) -> Result<Option<String>> {
     let rows: [(&[&str], &str, &str, &str); 12] = [
         (&[], "/data.bin", "%{http_code} %{size_download}", "200 300000"),
         (&["-I"], "/data.bin", "%{http_code} %{size_download}", "200 0"),
-        (&[], "/two%20words.txt?x=1", "%{http_code} %{content_type}", "200 text/plain; charset=utf-8"),
+        (
+            &[],
+            "/two%20words.txt?x=1",
+            "%{http_code} %{content_type}",
+            "200 text/plain; charset=utf-8",
+        ),
         (&["-r", "10-19"], "/data.bin", "%{http_code} %{size_download}", "206 10"),
         (&["-r", "400000-"], "/data.bin", status, "416"),
-        (&["-z", "Fri, 01 Jan 2100 00:00:00 GMT"], "/data.bin", "%{http_code} %{size_download}", "304 0"),
+        (
+            &["-z", "Fri, 01 Jan 2100 00:00:00 GMT"],
+            "/data.bin",
+            "%{http_code} %{size_download}",
+            "304 0",
+        ),
         (&["--http1.0"], "/data.bin", "%{http_code} %{size_download}", "200 300000"),
         (&["-d", "x=1"], "/data.bin", status, "405"),
         (&["--data-binary", &from_upload], "/data.bin", status, "405"),

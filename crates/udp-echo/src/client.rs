@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
-use grader::udp::{Datagram, DatagramPeer};
+use grader::udp::{Datagram, DatagramPeer, MOST_BYTES};
 use grader::wording::steps;
 use grader::{Check, Failure, Program, Symptom, Verdict};
 
+use crate::mistakes::{of_stdout, of_time_limit, tries_too_late};
+
 /// Two sends of one message are 500 ms apart; a clock that ticks coarsely may take a little off.
 const LEAST_GAP: Duration = Duration::from_millis(450);
+/// A second try that comes later than this waited longer than 500 ms, unless the machine was busy.
+const MOST_GAP: Duration = Duration::from_millis(900);
+/// How many runs a busy machine has to let one second try through in time.
+const RUNS: u32 = 3;
 /// How soon something else than the echo comes again while the client waits.
 const DISTURBANCE: Duration = Duration::from_millis(60);
 /// How often it comes: for some seconds, in which a client that keeps its clock has tried again long ago.
@@ -30,25 +36,40 @@ fn answer(client: &Program, peer: &mut DatagramPeer, datagram: &Datagram) -> Ver
 
 /// Each message is one datagram, whatever is in it, and each reply is printed with a newline.
 pub fn messages(check: &mut Check) -> Verdict {
-    let messages = ["hello", "two words", "", "世界"];
+    let messages = ["hello", "two words", "", "世界", " a ", "a line\n", "the seventh"];
     let (client, mut peer) = start(check, &messages)?;
     for message in messages {
         let datagram = peer.expect(&client, message.as_bytes())?;
         answer(&client, &mut peer, &datagram)?;
     }
-    client.finish_with(0)?.expect_stdout("hello\ntwo words\n\n世界\n".as_bytes())?;
+    let printed: String = messages.map(|message| format!("{message}\n")).concat();
+    of_stdout(client.finish_with(0)?.expect_stdout(printed.as_bytes()))?;
     peer.expect_nothing_more(&client)
 }
 
-/// No reply to the first try: the client waits 500 ms and tries again.
+/// No reply to the first try: the client waits 500 ms and tries again. That it waits no longer shows in the best of some
+/// runs, for a busy machine may be late with any of them.
 pub fn retry(check: &mut Check) -> Verdict {
+    let mut best = Duration::MAX;
+    for _ in 0..RUNS {
+        best = best.min(retry_once(check)?);
+        if best <= MOST_GAP {
+            return Ok(());
+        }
+    }
+    Err(tries_too_late(MOST_GAP, best).into())
+}
+
+/// How long after the first try the second one came; none at all where the kernel gives no stamps.
+fn retry_once(check: &mut Check) -> Verdict<Duration> {
     let (client, mut peer) = start(check, &["hello"])?;
     let first = peer.expect(&client, b"hello")?;
-    let second = peer.expect(&client, b"hello")?;
+    let second = of_time_limit(peer.expect(&client, b"hello"))?;
     first.expect_gap(&second, LEAST_GAP)?;
     answer(&client, &mut peer, &second)?;
     client.finish_with(0)?.expect_stdout(b"hello\n")?;
-    peer.expect_nothing_more(&client)
+    peer.expect_nothing_more(&client)?;
+    Ok(first.gap(&second).unwrap_or_default())
 }
 
 /// A server that never answers: three tries, then the client says so. Here somebody has the port and is silent, so no
@@ -129,7 +150,7 @@ pub fn clock(check: &mut Check) -> Verdict {
 
 /// A message is one datagram also if it is long, and the client has room for its echo.
 pub fn large_message(check: &mut Check) -> Verdict {
-    let text = check.random_text(60_000);
+    let text = check.random_text(MOST_BYTES);
     let (client, mut peer) = start(check, &[&text])?;
     let datagram = peer.expect(&client, text.as_bytes())?;
     answer(&client, &mut peer, &datagram)?;

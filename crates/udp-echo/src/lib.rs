@@ -4,6 +4,7 @@
 //! does not keep. What a check is worth and how it is told stands in `module.toml`.
 
 mod client;
+mod mistakes;
 mod rules;
 mod server;
 mod stretch;

@@ -1,15 +1,22 @@
 //! The rules that hold for every program of the course.
 
-use grader::{Check, Verdict};
+use std::net::Ipv4Addr;
 
+use grader::{Check, Stop, Verdict};
+
+use crate::mistakes::{expect_ready_line, of_stdout};
 use crate::server::{converse, start};
 
-/// The server says where it listens, in one line, and nothing else on standard output.
+/// The server says where it listens, in one line, and nothing else on standard output, also not of its conversations.
+/// Whether these go well is for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
     let server = start(check)?;
-    converse(check, &server)?;
-    converse(check, &server)?;
-    server.expect_ready_line()
+    for _ in 0..2 {
+        if let Err(Stop::Error(error)) = converse(check, &server) {
+            return Err(Stop::Error(error));
+        }
+    }
+    expect_ready_line(&server, Ipv4Addr::LOCALHOST.into())
 }
 
 /// HOST may be a name, and a client tries each address that the name has. Here nobody answers at `localhost`'s IPv6
@@ -30,18 +37,21 @@ pub fn host_names(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A wrong command line ends with status 2 and a line on standard error; an address that cannot be read, with 1 or 2.
+/// A wrong command line ends with status 2 and a line on standard error that names what is wrong; an address that cannot
+/// be read, with 1 or 2.
 pub fn usage(check: &mut Check) -> Verdict {
-    let wrong: [&[&str]; 6] = [
-        &[],
-        &["serve-me"],
-        &["server"],
-        &["server", "127.0.0.1:0", "more"],
-        &["client"],
-        &["client", "127.0.0.1:9"],
+    let wrong: [(&[&str], &str); 6] = [
+        (&[], ""),
+        (&["serve-me"], "serve-me"),
+        (&["server"], ""),
+        (&["server", "127.0.0.1:0", "surplus"], "surplus"),
+        (&["client"], ""),
+        (&["client", "127.0.0.1:9"], ""),
     ];
-    for arguments in wrong {
-        check.start(arguments)?.finish_with(2)?.expect_stdout(b"")?.expect_some_error()?;
+    for (arguments, named) in wrong {
+        let finished = check.start(arguments)?.finish_with(2)?;
+        of_stdout(finished.expect_stdout(b""))?;
+        finished.expect_some_error()?.expect_error_containing(named)?;
     }
     let unreadable: [&[&str]; 3] = [
         &["server", "127.0.0.1"],
@@ -50,7 +60,8 @@ pub fn usage(check: &mut Check) -> Verdict {
     ];
     for arguments in unreadable {
         let finished = check.start(arguments)?.finish()?;
-        finished.expect_status(&[1, 2])?.expect_stdout(b"")?.expect_some_error()?;
+        of_stdout(finished.expect_status(&[1, 2])?.expect_stdout(b""))?;
+        finished.expect_error_containing(arguments[1])?;
     }
     Ok(())
 }
@@ -59,13 +70,17 @@ pub fn usage(check: &mut Check) -> Verdict {
 pub fn error_line(check: &mut Check) -> Verdict {
     let host = check.own_loopback();
     let silent = check.datagram_peer(&host)?;
-    let port = silent.address().port().to_string();
     // Longer than any datagram can be, so the kernel refuses it (EMSGSIZE).
     let text = check.random_text(70_000);
     let client = check.start(["client", &silent.address().to_string(), &text])?;
-    client.finish_with(1)?.expect_error_line(&port)?;
+    client.finish()?.expect_error_line_about(silent.address())?;
+
+    // Told of the closed port or not, the client fails.
+    let closed = check.closed_datagram_port(&host)?;
+    let client = check.start(["client", &closed.address().to_string(), "hello"])?;
+    client.finish()?.expect_error_line_about(closed.address())?;
 
     let server = check.start(["server", &silent.address().to_string()])?;
-    server.finish()?.expect_last_error_line(&port)?;
+    server.finish()?.expect_last_error_line_about(silent.address())?;
     Ok(())
 }

@@ -26,21 +26,26 @@ pub(crate) fn converse(check: &mut Check, server: &Server) -> Verdict {
     Ok(())
 }
 
-/// A datagram comes back, from the address to which it was sent.
+/// A datagram comes back once, from the address to which it was sent.
 pub fn one_datagram(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut client = client(check)?;
     client.send_to(&server, server.address(), b"hello")?;
-    client.expect_from(&server, server.address(), b"hello")
+    client.expect_from(&server, server.address(), b"hello")?;
+    client.send_to(&server, server.address(), b"once more")?;
+    client.expect_from(&server, server.address(), b"once more")
 }
 
-/// Bytes come back that are no text: every value, and sequences that UTF-8 does not know.
+/// Bytes come back that are no text: every value, and sequences that UTF-8 does not know. Newlines and spaces at either
+/// end are bytes like others.
 pub fn arbitrary_bytes(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut client = client(check)?;
     let every_value: Vec<u8> = (0..=255).collect();
     let random = check.random_bytes(1000);
-    for bytes in [&[0x00, 0xff, 0x0d, 0x0a, 0xc3, 0x28], &every_value[..], &random] {
+    let texts: [&[u8]; 3] = [b"a line\n", b"\r\n", b"  spaces around  "];
+    let others = [&[0x00, 0xff, 0x0d, 0x0a, 0xc3, 0x28], &every_value[..], &random];
+    for bytes in texts.into_iter().chain(others) {
         client.send_to(&server, server.address(), bytes)?;
         client.expect(&server, bytes)?;
     }
@@ -58,9 +63,7 @@ pub fn edges(check: &mut Check) -> Verdict {
         client.send_to(&server, server.address(), text.as_bytes())?;
     }
     server.resume()?;
-    for text in &texts {
-        client.expect(&server, text.as_bytes())?;
-    }
+    client.expect_each(&server, &texts)?;
     client.send_to(&server, server.address(), b"after them")?;
     client.expect(&server, b"after them")?;
     Ok(())
@@ -101,8 +104,9 @@ pub fn two_clients(check: &mut Check) -> Verdict {
         clients[number % 2].send_to(&server, server.address(), text.as_bytes())?;
     }
     server.resume()?;
-    for (number, text) in texts.iter().enumerate() {
-        clients[number % 2].expect(&server, text.as_bytes())?;
+    for (first, client) in clients.iter_mut().enumerate() {
+        let own: Vec<String> = texts.iter().skip(first).step_by(2).cloned().collect();
+        client.expect_each(&server, &own)?;
     }
     for client in &mut clients {
         client.expect_nothing_more(&server)?;

@@ -24,6 +24,9 @@ const ANSWER_BYTES: usize = 72;
 const SYN_SENT: u8 = 2;
 const SYN_RECV: u8 = 3;
 const LISTEN: u8 = 10;
+/// The attribute that holds a `struct tcp_info`, and the bit that asks for it (linux/inet_diag.h).
+const TCP_INFO_ATTRIBUTE: u16 = 2;
+const TCP_INFO_WANTED: u8 = 1 << (TCP_INFO_ATTRIBUTE - 1);
 /// The kernel fills at most this much at a time (`NLMSG_GOODSIZE` is a page, a dump up to 32 KiB).
 const BUFFER_BYTES: usize = 32_768;
 
@@ -188,7 +191,8 @@ impl Request {
         bytes.extend(encode_flags(self.ends.is_none()));
         // Sequence and port number: one question at a time needs neither.
         bytes.extend([0; 8]);
-        bytes.extend([family, libc::IPPROTO_TCP as u8, 0, 0]);
+        let details = if self.ends.is_some() { TCP_INFO_WANTED } else { 0 };
+        bytes.extend([family, libc::IPPROTO_TCP as u8, details, 0]);
         bytes.extend(self.states.to_ne_bytes());
         bytes.extend(local.port.to_be_bytes());
         bytes.extend(peer.port.to_be_bytes());
@@ -253,11 +257,29 @@ fn decode(kind: u16, body: &[u8]) -> io::Result<Message> {
                 receive_queue: number(body, 56),
                 send_queue: number(body, 60),
                 inode: number(body, 68),
+                received_bytes: received_bytes(&body[ANSWER_BYTES..]),
             };
             Ok(Message::Answer(Answer { state, local_port: port(4), peer_port: port(6) }))
         }
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
+}
+
+/// `tcpi_bytes_received` of the `struct tcp_info` among these attributes (linux/tcp.h); the end of the
+/// stream counts as one.
+fn received_bytes(mut attributes: &[u8]) -> Option<u64> {
+    const BYTES_RECEIVED: usize = 128;
+    while attributes.len() >= 4 {
+        let length = usize::from(u16::from_ne_bytes([attributes[0], attributes[1]]));
+        let kind = u16::from_ne_bytes([attributes[2], attributes[3]]);
+        let value = attributes.get(4..length)?;
+        if kind == TCP_INFO_ATTRIBUTE {
+            let bytes = value.get(BYTES_RECEIVED..BYTES_RECEIVED + 8)?;
+            return Some(u64::from_ne_bytes(bytes.try_into().ok()?));
+        }
+        attributes = attributes.get(length.next_multiple_of(4)..)?;
+    }
+    None
 }
 
 /// The number at `offset`, in the machine's own order.

@@ -117,6 +117,17 @@ pub fn left_behind(folder: &str, left: &[String]) -> (String, String) {
     )
 }
 
+/// What is not complete has a name that nobody sees.
+pub fn hidden(folder: &str, new: &[String]) -> (String, String) {
+    (
+        format!(
+            "while a file is still coming, every new name in the folder {} begins with a dot",
+            name(folder)
+        ),
+        format!("there {}", names(new)),
+    )
+}
+
 /// Something that should be as it was and is not.
 pub fn as_before(path: &str) -> String {
     format!("{} is as it was before", name(path))

@@ -259,6 +259,10 @@ pub mod head {
     pub const NO_LINE_END: &str = "with a line that does not end";
     /// A long target.
     pub const LONG_LINE: &str = "all of them in a request line that does not end";
+    /// A long target in a whole request.
+    pub const ENDED_LINE: &str = "most of them in the request line";
+    /// A long target and a long field.
+    pub const SHARED: &str = "half of them in the request line";
 }
 
 /// A request that stops in the middle.
