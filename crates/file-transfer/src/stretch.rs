@@ -69,7 +69,7 @@ fn expect_one_of(
     let expected = words::stores(&server.name(), &folder.shown("same"));
     let settled = server.await_that(expected, || {
         came = std::fs::read(&path).unwrap_or_default();
-        Ok(stored.iter().any(|version| *version == came.as_slice()).then_some(()))
+        Ok(stored.contains(&came.as_slice()).then_some(()))
     });
     match settled {
         Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {

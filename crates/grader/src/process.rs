@@ -31,6 +31,7 @@ pub struct Finished {
     output: Output,
     who: String,
     signal: Option<i32>,
+    cpu_time: Duration,
 }
 
 impl Program {
@@ -188,6 +189,7 @@ impl Program {
                 },
                 who: state.lane.program.clone(),
                 signal: exit.signal,
+                cpu_time: Duration::from_millis(exit.user_ms + exit.system_ms),
             }
         }))
     }
@@ -465,6 +467,11 @@ impl Finished {
     /// What it wrote to standard error.
     pub fn stderr(&self) -> &[u8] {
         &self.output.stderr
+    }
+
+    /// How much processor time it used, its children that it waited for included.
+    pub fn cpu_time(&self) -> Duration {
+        self.cpu_time
     }
 
     /// Its exit status; `None` if a signal ended it.

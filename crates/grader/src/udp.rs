@@ -475,6 +475,16 @@ impl DatagramPeer {
     }
 }
 
+/// What a line says about a datagram; nothing if it is about where the program listens. Where that line has no end, the
+/// first one about a datagram stands behind it.
+fn about_datagram(line: &[u8]) -> Option<&[u8]> {
+    if !line.starts_with(b"listening") {
+        return Some(line);
+    }
+    let begin = line.windows(5).position(|bytes| bytes == b"from ")?;
+    Some(&line[begin..])
+}
+
 fn is_as_expected(bytes: &[u8], came: &[u8]) -> Verdict {
     if came == bytes {
         return Ok(());
@@ -542,8 +552,7 @@ impl Server {
         let printed = self.stdout_so_far()?;
         let lines = printed.split_inclusive(|byte| *byte == b'\n');
         let complete = lines.filter_map(|line| line.strip_suffix(b"\n"));
-        let about_others = complete.filter(|line| !line.starts_with(b"listening"));
-        Ok(about_others.map(<[u8]>::to_vec).collect())
+        Ok(complete.filter_map(about_datagram).map(<[u8]>::to_vec).collect())
     }
 
     /// Waits for the `number`-th line (from 0) about a datagram.

@@ -1,4 +1,5 @@
-//! A lenient reader of HTTP heads and chunks: it takes what it can make sense of, since each check judges one rule only.
+//! A lenient reader of HTTP heads and chunks: it takes what it can make sense of, since each check
+//! judges one rule only.
 
 /// The head of an answer.
 #[derive(Debug, Clone, Default)]
@@ -100,8 +101,8 @@ pub fn head_length(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// How many bytes a chunked body has that begins here, and the bytes in its chunks, if all of it has come. A body that is
-/// no chunks ends where that shows.
+/// How many bytes a chunked body has that begins here, and the bytes in its chunks, if all of it
+/// has come. A body that is no chunks ends where that shows.
 pub fn chunks(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
     let (mut at, mut body) = (0, Vec::new());
     loop {

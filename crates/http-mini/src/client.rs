@@ -9,7 +9,8 @@ use crate::answer;
 use crate::peer::{self, Exchange, finish, ok, run, takes, with_status};
 use crate::visit::WRONG_HEADER;
 
-/// A chunked body, and what is in it: sizes beyond 9, letters in both cases, line ends that belong to the body.
+/// A chunked body, and what is in it: sizes beyond 9, letters in both cases, line ends that belong
+/// to the body.
 const CHUNKS: &[u8] =
     b"5\r\nhello\r\n1b\r\n, these are 27 bytes here:\n\r\nC\r\n twelve more\r\n0\r\n\r\n";
 const CHUNKED: &str = "Transfer-Encoding: chunked";
@@ -89,7 +90,8 @@ fn expect_no_more(exchange: &mut Exchange) -> Verdict {
     exchange.connection.fail(Symptom::ExtraBytes, expected, words::more(&more))
 }
 
-/// The body has as many bytes as Content-Length says, and is complete then, though the server keeps the connection.
+/// The body has as many bytes as Content-Length says, and is complete then, though the server keeps
+/// the connection.
 pub fn length(check: &mut Check) -> Verdict {
     let mut body: Vec<u8> = (0..=255).collect();
     body.extend(check.random_bytes(300_000));
@@ -113,7 +115,8 @@ pub fn until_close(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A chunked body is what is in its chunks, and ends with the last one, though the server keeps the connection.
+/// A chunked body is what is in its chunks, and ends with the last one, though the server keeps the
+/// connection.
 pub fn chunked(check: &mut Check) -> Verdict {
     for closes in [true, false] {
         let finished = run(check, &ok(&[CHUNKED], CHUNKS), closes)?;

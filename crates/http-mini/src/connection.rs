@@ -89,8 +89,8 @@ pub fn close(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Bodies that look like requests stand behind requests that want none: each is consumed, and the next request is the one
-/// behind it. The body may come with the header or after it.
+/// Bodies that look like requests stand behind requests that want none: each is consumed, and the
+/// next request is the one behind it. The body may come with the header or after it.
 pub fn request_body(check: &mut Check) -> Verdict {
     let (site, server) = start(check)?;
     site.file("wrong.txt", b"this was in a body")?;
@@ -127,8 +127,8 @@ fn expect_next(visit: &mut Visit, line: &str, wanted: &[u8]) -> Verdict {
     visit.connection.fail(Symptom::Named("body-as-request"), words::next_answer(&before), got)
 }
 
-/// The client uploads without looking. When the answer has come it sends more, which must not break the connection: a
-/// reset could take away the answer from a client that has not read it yet.
+/// The client uploads without looking. When the answer has come it sends more, which must not break
+/// the connection: a reset could take away the answer from a client that has not read it yet.
 pub fn error_while_uploading(check: &mut Check) -> Verdict {
     let (_site, server) = start(check)?;
     let upload = check.long_text(UPLOAD_BYTES);
@@ -188,8 +188,9 @@ fn survives(
     visit.connection.fail(Symptom::Reset, expected, got)
 }
 
-/// Sixteen clients: some are silent, some stop in the middle of a header, and the others are answered, the last one first.
-/// A connect succeeds before anyone accepts, so only the answers prove that all are served.
+/// Sixteen clients: some are silent, some stop in the middle of a header, and the others are
+/// answered, the last one first. A connect succeeds before anyone accepts, so only the answers
+/// prove that all are served.
 pub fn many_clients(check: &mut Check) -> Verdict {
     let (site, server) = start(check)?;
     let mut silent = Vec::new();
@@ -213,7 +214,8 @@ pub fn many_clients(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A client that resets its connection in the middle of a body ends its own conversation and nobody else's.
+/// A client that resets its connection in the middle of a body ends its own conversation and nobody
+/// else's.
 pub fn reset_mid_body(check: &mut Check) -> Verdict {
     let site = Site::new(check)?;
     site.hollow_file("large.bin", 64 << 20)?;

@@ -1,8 +1,9 @@
 //! The checks of http-mini: a protocol of the application layer.
 //!
-//! Each check is a promise of the contract. It plays the program's peer, and stops at the first step that the program
-//! does not keep. Answers are read leniently and each rule is judged in one check, so that one mistake costs one check.
-//! What a check is worth and how it is told stands in `module.toml`.
+//! Each check is a promise of the contract. It plays the program's peer, and stops at the first
+//! step that the program does not keep. Answers are read leniently and each rule is judged in one
+//! check, so that one mistake costs one check. What a check is worth and how it is told stands in
+//! `module.toml`.
 
 mod answer;
 mod client;

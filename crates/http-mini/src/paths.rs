@@ -5,15 +5,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use grader::wording::http_mini as words;
-use grader::{Check, Server, Symptom, Verdict};
+use grader::{Check, Server, Stop, Symptom, Verdict};
 
+use crate::answer::{BodyEnd, chunks};
 use crate::site::{NAME, Site};
 use crate::visit::Visit;
 
 /// How much of an answer is looked through for what must not be in it.
 const LOOK_THROUGH_BYTES: usize = 1 << 20;
 
-/// Whatever a target looks like, nothing outside DIR comes. Of the answer only this is judged: which status it has is free.
+/// Whatever a target looks like, nothing outside DIR comes. Of the answer only this is judged:
+/// which status it has is free.
 pub fn stays_inside(check: &mut Check) -> Verdict {
     let site = Site::new(check)?;
     site.file("sub/page.html", b"a page")?;
@@ -71,18 +73,22 @@ fn expect_none_outside(
     for target in targets {
         let target = target.as_ref();
         let mut visit = Visit::ask_once(server, &format!("GET {target} HTTP/1.1"), &[])?;
-        // Whoever serves the file says so with its length; the end of an error's body is judged elsewhere.
-        visit.connection.finish_sending()?;
+        let end = visit.answer.body_end(false);
         let found = visit.connection.read_until("", |bytes| {
-            let found = bytes.windows(secret.len()).any(|window| window == secret);
-            (found || bytes.len() > LOOK_THROUGH_BYTES).then_some(bytes.len())
+            let is_over = match end {
+                BodyEnd::After(length) => bytes.len() >= length,
+                BodyEnd::LastChunk => chunks(bytes).is_some(),
+                BodyEnd::Close => bytes.len() > LOOK_THROUGH_BYTES,
+            };
+            (is_over || contains(bytes, secret)).then_some(bytes.len())
         });
         let came = match found {
             Ok(came) => came,
-            Err(grader::Stop::Failed(_)) => Vec::new(),
+            // The end of an error's body is judged elsewhere.
+            Err(Stop::Failed(_)) => Vec::new(),
             Err(other) => return Err(other),
         };
-        if came.windows(secret.len()).any(|window| window == secret) {
+        if contains(&came, secret) {
             let expected = words::stays_inside(&visit.asked);
             let got = words::served_outside(secret_name(symptom));
             return visit.connection.fail(Symptom::Named(symptom), expected, got);
@@ -90,6 +96,10 @@ fn expect_none_outside(
         visit.leave()?;
     }
     Ok(())
+}
+
+fn contains(bytes: &[u8], secret: &[u8]) -> bool {
+    bytes.windows(secret.len()).any(|window| window == secret)
 }
 
 fn secret_name(symptom: &str) -> &'static str {

@@ -1,4 +1,5 @@
-//! A server of the grader's that answers one request of `get` as well, or as badly, as a check asks for.
+//! A server of the grader's that answers one request of `get` as well, or as badly, as a check asks
+//! for.
 
 use std::net::SocketAddr;
 
@@ -81,8 +82,8 @@ impl Exchange {
     }
 }
 
-/// Waits until `client` ends. One that waits for more than it needs is told as still running, whether or not it has a
-/// timeout.
+/// Waits until `client` ends. One that waits for more than it needs is told as still running,
+/// whether or not it has a timeout.
 ///
 /// # Errors
 ///
@@ -111,8 +112,8 @@ pub fn run(check: &mut Check, answer: &[u8], closes: bool) -> Verdict<Finished> 
     exchange.finish()
 }
 
-/// Whether `get` takes `answer` for `body`. What it makes of a plain answer is judged in one check; others that need it
-/// ask so, and leave it at that if the answer is no.
+/// Whether `get` takes `answer` for `body`. What it makes of a plain answer is judged in one check;
+/// others that need it ask so, and leave it at that if the answer is no.
 ///
 /// # Errors
 ///
@@ -142,7 +143,8 @@ pub fn with_status(line: &str, fields: &[&str], body: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// An address on the loopback network that nobody else uses, with the port that a URL without one means.
+/// An address on the loopback network that nobody else uses, with the port that a URL without one
+/// means.
 pub fn default_port(check: &mut Check) -> SocketAddr {
     let mut octet = || 1 + u8::try_from(check.random().below(250)).unwrap_or(1);
     SocketAddr::from(([127, octet(), octet(), octet()], 80))

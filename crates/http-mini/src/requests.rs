@@ -11,11 +11,13 @@ use crate::answer::{Answer, BodyEnd, field};
 use crate::site::{Site, start};
 use crate::visit::{Visit, WRONG_HEADER, told_as_cut_short};
 
-/// How far an answer's Date may be from the grader's clock, which a busy machine reads some time before or after.
+/// How far an answer's Date may be from the grader's clock, which a busy machine reads some time
+/// before or after.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
-/// Status, length and bytes are those of the file: one that is no text, an empty one, and one that no single read or
-/// write takes whole while the client is slow. Nothing follows, as the next answer shows.
+/// Status, length and bytes are those of the file: one that is no text, an empty one, and one that
+/// no single read or write takes whole while the client is slow. Nothing follows, as the next
+/// answer shows.
 pub fn get_file(check: &mut Check) -> Verdict {
     let site = Site::new(check)?;
     let mut every_value: Vec<u8> = (0..=255).collect();
@@ -41,7 +43,8 @@ pub fn get_file(check: &mut Check) -> Verdict {
     visit.leave()
 }
 
-/// The head is one of HTTP/1.x, to the letter: here alone, since everywhere else it is read leniently.
+/// The head is one of HTTP/1.x, to the letter: here alone, since everywhere else it is read
+/// leniently.
 fn expect_form(visit: &Visit) -> Verdict {
     let fail =
         |(expected, got): (String, String)| visit.connection.fail(WRONG_HEADER, expected, got);
@@ -90,7 +93,8 @@ fn expect_nothing_behind(visit: &mut Visit) -> Verdict {
     visit.connection.fail(Symptom::ExtraBytes, expected, got)
 }
 
-/// A file a type, and what has no known extension. A link's name counts, not that of the file where it leads.
+/// A file a type, and what has no known extension. A link's name counts, not that of the file where
+/// it leads.
 pub fn content_type(check: &mut Check) -> Verdict {
     const ANY: &[&str] = &["application/octet-stream"];
     let types: [(&str, &[&str]); 15] = [
@@ -170,7 +174,8 @@ fn expect_date(visit: &Visit) -> Verdict {
     let date = httpdate::parse_http_date(text).ok();
     // Of the three forms that a recipient takes a sender may use one (RFC 9110, section 5.6.7).
     let Some(date) = date.filter(|date| httpdate::fmt_http_date(*date) == text) else {
-        return visit.wrong_field("Date", words::any_date());
+        let (expected, got) = words::no_date(&visit.asked, visit.answer.field("date"));
+        return visit.connection.fail(WRONG_HEADER, expected, got);
     };
     let now = SystemTime::now();
     let off = now.duration_since(date).unwrap_or_else(|error| error.duration());
@@ -222,7 +227,8 @@ fn expect_each(server: &Server, targets: &[&str], statuses: &[u16]) -> Verdict {
     Ok(())
 }
 
-/// HEAD has the header lines of GET and no body: the next answer on the connection, or its end, comes at once.
+/// HEAD has the header lines of GET and no body: the next answer on the connection, or its end,
+/// comes at once.
 pub fn head(check: &mut Check) -> Verdict {
     let (_site, server) = start(check)?;
     for (target, status) in [("/hello.txt", 200), ("/nothing", 404)] {
@@ -351,7 +357,8 @@ pub fn empty_lines(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A server that closes although it is to be told so in another case, or that does not see a field, has compared letters.
+/// A server that closes although it is to be told so in another case, or that does not see a field,
+/// has compared letters.
 pub fn any_case(check: &mut Check) -> Verdict {
     let (site, server) = start(check)?;
     let mut visit = Visit::begin(&server)?;

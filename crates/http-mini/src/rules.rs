@@ -6,8 +6,8 @@ use crate::peer::{Exchange, finish, ok, with_status};
 use crate::site::{NAME, Site, start};
 use crate::visit::Visit;
 
-/// The server says where it listens, in one line, and nothing else on standard output, also not of its conversations.
-/// Whether these go well is for other checks to say.
+/// The server says where it listens, in one line, and nothing else on standard output, also not of
+/// its conversations. Whether these go well is for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
     let (_site, server) = start(check)?;
     for line in ["GET /hello.txt HTTP/1.1", "GET /nothing HTTP/1.1", "nonsense"] {
@@ -20,8 +20,8 @@ pub fn ready_line(check: &mut Check) -> Verdict {
     server.expect_ready_line()
 }
 
-/// A server that cannot serve exits 1: DIR is a file, or missing, or the port is taken by a stranger or by another of its
-/// kind.
+/// A server that cannot serve exits 1: DIR is a file, or missing, or the port is taken by a
+/// stranger or by another of its kind.
 pub fn cannot_serve(check: &mut Check) -> Verdict {
     let (_site, first) = start(check)?;
     for folder in [&format!("{NAME}/hello.txt"), "missing"] {
@@ -36,7 +36,8 @@ pub fn cannot_serve(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// HOST may be a name, and a client tries each address that the name has: the one that answers may be the last.
+/// HOST may be a name, and a client tries each address that the name has: the one that answers may
+/// be the last.
 pub fn host_names(check: &mut Check) -> Verdict {
     let site = Site::new(check)?;
     let server = check.start_server(["serve", "localhost:0", NAME])?;
@@ -52,8 +53,8 @@ pub fn host_names(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A wrong command line ends with status 2 and a line on standard error; an address or a URL that cannot be read, or is of
-/// another scheme, with 1 or 2.
+/// A wrong command line ends with status 2 and a line on standard error; an address or a URL that
+/// cannot be read, or is of another scheme, with 1 or 2.
 pub fn usage(check: &mut Check) -> Verdict {
     let _site = Site::new(check)?;
     let wrong: [&[&str]; 8] = [
@@ -85,8 +86,9 @@ pub fn usage(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A failure is one line on standard error that names what was attempted and on what. Whether these are failures at all is
-/// judged by other checks: here a program that does not fail has nothing to say.
+/// A failure is one line on standard error that names what was attempted and on what. Whether these
+/// are failures at all is judged by other checks: here a program that does not fail has nothing to
+/// say.
 pub fn error_line(check: &mut Check) -> Verdict {
     let nobody = check.refusing("127.0.0.1")?;
     let client = check.start(["get", &format!("http://{}/file", nobody.address())])?;

@@ -14,7 +14,8 @@ use crate::visit::{Visit, WRONG_HEADER};
 
 /// The size of the file of which parts are asked for.
 const WHOLE_BYTES: usize = 1000;
-/// When the file was changed, in seconds since 1970: in May 2020, and a fraction of a second that no HTTP date can tell.
+/// When the file was changed, in seconds since 1970: in May 2020, and a fraction of a second that
+/// no HTTP date can tell.
 const CHANGED: Duration = Duration::from_millis(1_588_680_000_700);
 /// A silent client gets at least this long.
 const LEAST_SILENCE: Duration = Duration::from_secs(3);
@@ -22,10 +23,12 @@ const LEAST_SILENCE: Duration = Duration::from_secs(3);
 const MOST_SILENCE: Duration = Duration::from_secs(12);
 /// How long after the first bytes of a slow header its last one comes.
 const LATE_BYTE: Duration = Duration::from_secs(2);
-/// How long after the first client's 408 the second one's may come if the server does not tell them apart.
+/// How long after the first client's 408 the second one's may come if the server does not tell them
+/// apart.
 const A_MOMENT: Duration = Duration::from_millis(300);
 
-/// The date of a file is told, and a client that gives it back, or a later one, is told that nothing has changed.
+/// The date of a file is told, and a client that gives it back, or a later one, is told that
+/// nothing has changed.
 pub fn not_modified(check: &mut Check) -> Verdict {
     let (site, server) = start(check)?;
     let changed = SystemTime::UNIX_EPOCH + CHANGED;
@@ -64,7 +67,8 @@ pub fn not_modified(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Behind the body stands the next answer, since the connection is kept. A server that keeps none is told so elsewhere.
+/// Behind the body stands the next answer, since the connection is kept. A server that keeps none
+/// is told so elsewhere.
 fn expect_kept_as_usual(visit: &mut Visit, line: &str) -> Verdict {
     let says_close = visit.answer.words("connection").iter().any(|word| word == "close");
     if says_close || visit.answer.body_end(false) == BodyEnd::Close {
@@ -125,8 +129,8 @@ fn ask_for_range(visit: &mut Visit, line: &str, range: &str) -> Verdict {
     visit.ask_as_it_is(request.as_bytes(), words::request_with(&field))
 }
 
-/// Two clients fall silent in the middle of a header. The first one gets 408 in time. The second one sends another byte
-/// after a while, and its silence begins anew with that.
+/// Two clients fall silent in the middle of a header. The first one gets 408 in time. The second
+/// one sends another byte after a while, and its silence begins anew with that.
 pub fn request_timeout(check: &mut Check) -> Verdict {
     let (site, server) = start(check)?;
     let half = b"GET /hello.txt HTTP/1.1\r\nHost: exam";
@@ -177,8 +181,8 @@ fn await_patiently(check: &Check, visit: &mut Visit, sent: Instant) -> Verdict {
     }
 }
 
-/// Each code, and each way to say where: a whole URL, a path, a name beside the one that was asked for, and one above it.
-/// Only the last body is printed. The sixth redirect is one too many.
+/// Each code, and each way to say where: a whole URL, a path, a name beside the one that was asked
+/// for, and one above it. Only the last body is printed. The sixth redirect is one too many.
 pub fn redirects(check: &mut Check) -> Verdict {
     let mut peer = check.listen("127.0.0.1")?;
     let mut other = check.listen("127.0.0.1")?;

@@ -36,6 +36,7 @@ pub struct Visit {
     host: String,
     who: String,
     is_head: bool,
+    is_body_taken: bool,
 }
 
 impl Visit {
@@ -65,6 +66,7 @@ impl Visit {
             host: server.address().to_string(),
             who: server.name(),
             is_head: false,
+            is_body_taken: false,
         }
     }
 
@@ -79,7 +81,8 @@ impl Visit {
         Ok(visit)
     }
 
-    /// Asks on the connection that is there, with a Host and `fields`, and waits for the head of the answer.
+    /// Asks on the connection that is there, with a Host and `fields`, and waits for the head of
+    /// the answer.
     ///
     /// # Errors
     ///
@@ -92,7 +95,8 @@ impl Visit {
         self.await_answer()
     }
 
-    /// Sends a request as it is, and waits for the head of the answer. `asked` is what sentences name it.
+    /// Sends a request as it is, and waits for the head of the answer. `asked` is what sentences
+    /// name it.
     ///
     /// # Errors
     ///
@@ -139,6 +143,7 @@ impl Visit {
                 Some(answer) if answer.status < 200 => {}
                 Some(answer) => {
                     self.answer = answer;
+                    self.is_body_taken = false;
                     return Ok(());
                 }
                 None => {
@@ -197,6 +202,7 @@ impl Visit {
     ///
     /// A failure if less comes.
     pub fn body(&mut self) -> Verdict<Vec<u8>> {
+        self.is_body_taken = true;
         match self.answer.body_end(self.is_head) {
             BodyEnd::After(length) => {
                 let expected = words::body(&self.asked, length as u64);
@@ -236,8 +242,9 @@ impl Visit {
         self.connection.fail(Symptom::WrongBytes, expected, got)
     }
 
-    /// Goes away without a reset, unless the server goes on sending for long. No failure: how a connection ends is judged
-    /// elsewhere, and a server need not be quick to close what nobody uses any more.
+    /// Goes away without a reset, unless the server goes on sending for long. No failure: how a
+    /// connection ends is judged elsewhere, and a server need not be quick to close what nobody
+    /// uses any more.
     ///
     /// # Errors
     ///
@@ -256,14 +263,25 @@ impl Visit {
         }
     }
 
-    /// Expects that the server closes the connection after the last answer, in whatever way. One more request, for
-    /// `/hello.txt`, is sent: a server that has not closed answers it with `hello`.
+    /// Expects that the server closes the connection after the last answer, in whatever way. One
+    /// more request, for `/hello.txt`, is sent: a server that has not closed answers it with
+    /// `hello`.
     ///
     /// # Errors
     ///
     /// A failure if the request is answered, or the connection stays open.
     pub fn expect_closed(&mut self, hello: &[u8]) -> Verdict {
         let expected = words::closes_after(&self.who, &self.asked);
+        if !self.is_body_taken && matches!(self.answer.body_end(self.is_head), BodyEnd::After(_)) {
+            match self.body() {
+                Ok(_) | Err(Stop::Failed(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        self.connection.take_in()?;
+        if self.connection.end().is_some() {
+            return Ok(());
+        }
         let request = self.request("GET /hello.txt HTTP/1.1", &[]);
         self.connection.send(request.as_bytes())?;
         let mut is_answered = false;
@@ -285,7 +303,8 @@ impl Visit {
         }
     }
 
-    /// Expects that the last answer leaves the connection open: it says so, and tells where its body ends. Reads the body.
+    /// Expects that the last answer leaves the connection open: it says so, and tells where its
+    /// body ends. Reads the body.
     ///
     /// # Errors
     ///
@@ -322,7 +341,8 @@ impl Visit {
         self.ask(line, fields).map_err(|stop| self.told_as_closed(stop, &before))
     }
 
-    /// A connection that ended is told as one that should have been kept after what was asked `before`.
+    /// A connection that ended is told as one that should have been kept after what was asked
+    /// `before`.
     pub fn told_as_closed(&self, stop: Stop, before: &str) -> Stop {
         match stop {
             Stop::Failed(mut failure)
@@ -342,7 +362,8 @@ impl Visit {
     }
 }
 
-/// Silence in the middle of a body: for the client it is the same whether the rest is missing or never comes.
+/// Silence in the middle of a body: for the client it is the same whether the rest is missing or
+/// never comes.
 pub fn told_as_cut_short(stop: Stop) -> Stop {
     match stop {
         Stop::Failed(mut failure) if failure.symptom.is_silence() => {

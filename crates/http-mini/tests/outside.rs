@@ -1,4 +1,5 @@
-//! Outside judges: `curl`, Python's own HTTP library and h11 talk to the reference, and have to be content with it.
+//! Outside judges: `curl`, Python's own HTTP library and h11 talk to the reference, and have to be
+//! content with it.
 //!
 //! A judge that is not installed is named and not counted. The last line is `N passed, N failed`.
 
@@ -113,7 +114,8 @@ fn output(command: &mut Command) -> Result<Option<Output>> {
     }
 }
 
-/// What `curl` is asked to do, and what it has to print: the status, and more where a row asks for more.
+/// What `curl` is asked to do, and what it has to print: the status, and more where a row asks for
+/// more.
 fn curl(reference: &Reference) -> Result<Option<String>> {
     let upload = reference.folder.path().join("upload");
     fs_err::write(&upload, vec![b'x'; 4 << 20]).map_err(|error| error.to_string())?;

@@ -212,7 +212,8 @@ fn without_socket(program: &Program, arguments: &[&str]) -> Stop {
         Err(other) => return other,
     };
     let (expected, got) = sockopt::no_socket(arguments, &program.name(), ended.as_deref());
-    Failure::new(Symptom::Exited, expected, got).into()
+    let failure = Failure::new(Symptom::Exited, expected, got);
+    if ended.is_none() { failure.because("no-socket").into() } else { failure.into() }
 }
 
 /// The same failure, with the command line that it is about.

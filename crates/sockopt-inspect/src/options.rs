@@ -93,7 +93,7 @@ pub fn receive_timeout(check: &mut Check) -> Verdict {
 pub fn linger(check: &mut Check) -> Verdict {
     for kind in ["tcp", "udp"] {
         Inspection::of(check, &[kind])?.expect("SO_LINGER", "off")?;
-        for value in ["7", "0", "off"] {
+        for value in ["7", "300", "0", "off"] {
             let report = Inspection::of(check, &[kind, &format!("SO_LINGER={value}")])?;
             report.expect("SO_LINGER", value)?;
         }

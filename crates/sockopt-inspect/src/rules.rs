@@ -79,6 +79,8 @@ pub fn refusal(check: &mut Check) -> Verdict {
 pub fn bad_options(check: &mut Check) -> Verdict {
     let bad = [
         ["tcp", "SO_FOO=1"],
+        ["tcp", "so_rcvbuf=1"],
+        ["tcp", "SO_REUSEADDR=true"],
         ["udp", "TCP_NODELAY=1"],
         ["tcp", "SO_KEEPALIVE=2"],
         ["tcp", "SO_BROADCAST=yes"],
@@ -157,8 +159,23 @@ pub fn stays_open(check: &mut Check) -> Verdict {
     let mut connection = peer.accept(&program)?;
     await_report(&program)?;
     expect_open(&program, &mut connection)?;
-    program.write_stdin(b"a line\nmore")?;
-    expect_open(&program, &mut connection)?;
+    // An empty line is not the end, what comes need be no text, and it comes in several pieces.
+    let pieces: [(&[u8], _); 5] = [
+        (b"a line\n", None),
+        (b"\n", Some("empty-line")),
+        (b"\xff\xfe\n", Some("no-text")),
+        (b"more", None),
+        (b" of it\nand", None),
+    ];
+    for (piece, mistake) in pieces {
+        program.write_stdin(piece)?;
+        expect_open(&program, &mut connection).map_err(|stop| match (stop, mistake) {
+            (Stop::Failed(failure), Some(mistake)) if has_ended(&failure) => {
+                failure.because(mistake).into()
+            }
+            (other, _) => other,
+        })?;
+    }
     program.close_stdin();
     let finished = program.finish().map_err(|stop| match stop {
         Stop::Failed(mut failure) if goes_on(&failure) => {
@@ -169,6 +186,11 @@ pub fn stays_open(check: &mut Check) -> Verdict {
     })?;
     finished.expect_status(&[0])?;
     connection.expect_end()
+}
+
+/// Whether a program has ended that should not have.
+fn has_ended(failure: &Failure) -> bool {
+    matches!(failure.symptom, Symptom::Exited | Symptom::Crashed | Symptom::WrongStatus)
 }
 
 /// Expects that the program waits, with its socket open.
@@ -196,10 +218,17 @@ pub fn usage(check: &mut Check) -> Verdict {
     let peer = check.listen("127.0.0.1")?;
     let address = peer.address().to_string();
     let two_addresses = ["tcp", &address, &address];
-    let wrong: [&[&str]; 5] = [&[], &["TCP"], &["tcp4"], &["SO_KEEPALIVE=1"], &two_addresses];
+    let wrong: [&[&str]; 4] = [&[], &["TCP"], &["tcp4"], &["SO_KEEPALIVE=1"]];
     for arguments in wrong {
         expect_refusal(check, arguments, &[2])?.expect_stdout(b"")?;
     }
+    let refused = expect_refusal(check, &two_addresses, &[2]).map_err(|stop| match stop {
+        Stop::Failed(failure) if failure.symptom == Symptom::Named("went-on") => {
+            failure.because("second-address").into()
+        }
+        other => other,
+    })?;
+    refused.expect_stdout(b"")?;
     for arguments in [["tcp", "127.0.0.1:port"], ["udp", "127.0.0.1:70000"]] {
         expect_refusal(check, &arguments, &[1, 2])?.expect_stdout(b"")?;
     }
@@ -210,7 +239,7 @@ pub fn usage(check: &mut Check) -> Verdict {
 pub fn error_line(check: &mut Check) -> Verdict {
     let nobody = check.refusing("127.0.0.1")?;
     let refused = check.start(["tcp", &nobody.address().to_string()])?;
-    refused.finish()?.expect_error_line(&nobody.address().port().to_string())?;
+    refused.finish()?.expect_error_line_about(nobody.address())?;
     expect_broadcast_here()?;
     let guarded = check.start(["udp", BROADCAST_ADDRESS])?;
     guarded.finish()?.expect_error_line("127.255.255.255")?;

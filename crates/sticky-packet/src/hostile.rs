@@ -3,9 +3,9 @@
 use grader::wording::sticky_packet;
 use grader::{Check, Program, Stop, Symptom, Verdict};
 
-use crate::frames::{BOTH, Framing};
+use crate::frames::{BOTH, Framing, line_for};
 use crate::receive::MOST_MESSAGE_BYTES;
-use crate::receiver::{Receiver, expect_any_end};
+use crate::receiver::{Receiver, expect_any_end, is_ending};
 
 const MIB: u64 = 1 << 20;
 /// What a receiver's address space may grow by for a header of four bytes.
@@ -40,7 +40,7 @@ pub fn after_reset(check: &mut Check) -> Verdict {
     let name = receiver.server.name();
     while receiver.next(&sticky_packet::prints_anything(&name))?.starts_with("message") {}
     let _sender = receiver.sender_of([framing.frame("z")])?;
-    receiver.expect_message_after("z", is_end)?;
+    receiver.expect(&line_for("z"), |came| is_ending(came).then_some("told-twice"))?;
     receiver.server.expect_running()
 }
 
@@ -51,7 +51,18 @@ fn is_end(line: &str) -> bool {
 /// A length above the limit is rejected: at once where it is absurd, and where it is hardly too long.
 pub fn length_too_long(check: &mut Check) -> Verdict {
     four_gibibytes(check)?;
-    little_too_long(check)
+    little_too_long(check)?;
+    after_a_message(check)
+}
+
+/// The same four bytes in one segment with a message that is right, which is kept.
+fn after_a_message(check: &mut Check) -> Verdict {
+    let mut receiver = Receiver::start(check, Framing::Length)?;
+    let mut sender = receiver.sender()?;
+    sender.send(&[Framing::Length.frame("ok").as_slice(), &[0xff; 4]].concat())?;
+    receiver.expect_kept("ok")?;
+    receiver.expect_rejection()?;
+    Ok(())
 }
 
 /// Four bytes announce 4 GiB. The receiver says no at once, and takes neither memory nor address space for it.
@@ -88,18 +99,30 @@ fn little_too_long(check: &mut Check) -> Verdict {
     let mut receiver = Receiver::start(check, Framing::Length)?;
     let mut sender = receiver.sender()?;
     sender.send(&Framing::Length.frame("é".repeat(MOST_MESSAGE_BYTES / 2 + 1)))?;
-    receiver.expect_rejection()
+    receiver.expect_rejection()?;
+    Ok(())
 }
 
-/// Bytes that are no text are rejected, and what came before is kept.
+/// Bytes that are no text are rejected, with a reason, and what came before is kept, in a read of its own or in the same.
 pub fn not_utf8(check: &mut Check) -> Verdict {
     for framing in BOTH {
         let mut receiver = Receiver::start(check, framing)?;
         let mut sender = receiver.sender()?;
         sender.send_in_segments([framing.frame("ok"), framing.frame(b"ab\xff\xfec")])?;
         receiver.expect_message("ok")?;
-        receiver.expect_rejection()?;
+        let came = receiver.expect_rejection()?;
+        if came.strip_prefix("rejected: ").is_none_or(|reason| reason.trim().is_empty()) {
+            let expected = sticky_packet::rejects(&receiver.server.name());
+            let got = sticky_packet::line(came.as_bytes());
+            return Err(receiver.lines.failure(Symptom::Named("no-reason"), expected, got));
+        }
         expect_any_end(&mut sender)?;
+
+        let mut receiver = Receiver::start(check, framing)?;
+        let mut sender = receiver.sender()?;
+        sender.send(&[framing.frame("ok"), framing.frame(b"ab\xff\xfec")].concat())?;
+        receiver.expect_kept("ok")?;
+        receiver.expect_rejection()?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use grader::wording::{steps, sticky_packet};
 use grader::{Check, Symptom, Verdict};
 
 use crate::frames::{BOTH, Framing, line_for, text_of};
-use crate::receiver::{Receiver, rejected};
+use crate::receiver::{Receiver, is_ending, rejected};
 
 /// The longest message, in bytes.
 pub(crate) const MOST_MESSAGE_BYTES: usize = 1 << 20;
@@ -119,7 +119,8 @@ pub fn as_they_complete(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// The stream ends inside a message, which begins with the first byte of its header.
+/// The stream ends inside a message, which begins with the first byte of its header. That is told once, and the message
+/// before it is kept, also if one read brings both.
 pub fn truncated(check: &mut Check) -> Verdict {
     for framing in BOTH {
         let whole = framing.frame("cut");
@@ -131,14 +132,27 @@ pub fn truncated(check: &mut Check) -> Verdict {
             let mut receiver = Receiver::start(check, framing)?;
             let _sender = receiver.sender_of([&framing.frame("kept"), piece])?;
             receiver.expect_message("kept")?;
-            receiver.expect("truncated", |came| match came {
-                "closed" => Some("not-told"),
-                _ if came.starts_with("message") => Some("printed-anyway"),
-                _ => rejected(came),
-            })?;
+            expect_truncated(&mut receiver)?;
         }
+        let mut receiver = Receiver::start(check, framing)?;
+        let in_one = [framing.frame("kept").as_slice(), &whole[..whole.len() - 1]].concat();
+        let _sender = receiver.sender_of([in_one])?;
+        receiver.expect(&line_for("kept"), |came| {
+            ["truncated", "closed"].contains(&came).then_some("messages-lost").or(rejected(came))
+        })?;
+        expect_truncated(&mut receiver)?;
+        let _sender = receiver.sender_of([framing.frame("next")])?;
+        receiver.expect(&line_for("next"), |came| is_ending(came).then_some("told-twice"))?;
     }
     Ok(())
+}
+
+fn expect_truncated(receiver: &mut Receiver) -> Verdict {
+    receiver.expect("truncated", |came| match came {
+        "closed" => Some("not-told"),
+        _ if came.starts_with("message") => Some("printed-anyway"),
+        _ => rejected(came),
+    })
 }
 
 /// While one sender is served, another one connects, sends and finishes: its lines come after the first one's end.

@@ -124,13 +124,19 @@ impl Receiver {
         Err(self.lines.failure(named(tell(came)), expected, got))
     }
 
-    /// Expects that a message is rejected, while its connection is still open on the grader's side.
-    pub(crate) fn expect_rejection(&mut self) -> Verdict {
+    /// Expects the message line of `text`, which came in one segment with a frame that is broken.
+    pub(crate) fn expect_kept(&mut self, text: &str) -> Verdict {
+        self.expect(&line_for(text), |came| is_ending(came).then_some("messages-lost"))
+    }
+
+    /// Expects that a message is rejected, while its connection is still open on the grader's side; gives the line that
+    /// says so.
+    pub(crate) fn expect_rejection(&mut self) -> Verdict<String> {
         let expected = sticky_packet::rejects(&self.server.name());
         // One that takes the message says nothing, or prints it.
         let came = self.next(&expected).map_err(|stop| instead_of_silence(stop, "not-rejected"))?;
         if came.starts_with("rejected") {
-            return Ok(());
+            return Ok(came);
         }
         let symptom = named(came.starts_with("message").then_some("not-rejected"));
         Err(self.lines.failure(symptom, expected, sticky_packet::line(came.as_bytes())))
@@ -142,6 +148,11 @@ pub(crate) fn is_result(line: &[u8]) -> bool {
     ["message", "closed", "truncated", "rejected"]
         .iter()
         .any(|word| line.starts_with(word.as_bytes()))
+}
+
+/// Whether a line tells that a conversation is over.
+pub(crate) fn is_ending(line: &str) -> bool {
+    line == "closed" || line == "truncated" || line.starts_with("rejected")
 }
 
 /// The mistake of a receiver that rejects what is right.

@@ -8,6 +8,7 @@ use grader::wording::{steps, sticky_packet};
 use grader::{Check, Connection, Program, Stop, Symptom, Verdict};
 
 use crate::frames::Framing;
+use crate::receiver::instead_of_silence;
 
 /// The least pause between two messages that counts as 100 ms.
 const LEAST_GAP: Duration = Duration::from_millis(90);
@@ -70,7 +71,7 @@ pub fn delimiter(check: &mut Check) -> Verdict {
     let expected = Framing::Delimiter.frames(&messages);
     expect_sent(check, &sender, &mut connection, &expected, |_| None)?;
     connection.expect_end()?;
-    sender.finish_with(0)?;
+    sender.finish_with(0).map_err(|stop| instead_of_silence(stop, "waits"))?;
     Ok(())
 }
 
@@ -131,8 +132,8 @@ pub fn none(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Between messages the wire is silent for 90 ms at least, by the stamps of the kernel that received them. Other bytes
-/// around the messages are judged by `none`.
+/// Between messages the wire is silent for 90 ms at least, by the stamps of the kernel that received them; and
+/// there are no other bytes.
 pub fn delay(check: &mut Check) -> Verdict {
     let messages = ["one", "two", "three"];
     for _ in 0..GAP_TRIES {
@@ -140,10 +141,10 @@ pub fn delay(check: &mut Check) -> Verdict {
         let before = peer.stamp_arrivals();
         let address = peer.address().to_string();
         let sender = check.start(["send", &address, "delay"].into_iter().chain(messages))?;
-        let (_connection, arrivals) =
+        let (mut connection, arrivals) =
             peer.accept_arrivals(&sender, before, |all| position(all, "three").is_some())?;
         if gaps_seen(check, &messages, &arrivals)? {
-            return Ok(());
+            return connection.expect_no_more();
         }
         // The kernel had queued two messages when the grader came to look: how far apart they came is not known.
         sender.kill()?;
@@ -154,13 +155,16 @@ pub fn delay(check: &mut Check) -> Verdict {
 /// Whether each pause was seen to be long enough; false if the grader came too late to see it.
 fn gaps_seen(check: &Check, messages: &[&str], arrivals: &[Arrival]) -> Verdict<bool> {
     let all: Vec<u8> = arrivals.iter().flat_map(|arrival| arrival.bytes.clone()).collect();
+    let wanted = messages.concat();
+    if all != wanted.as_bytes() {
+        let (expected, got) = sticky_packet::messages_in_order(wanted.as_bytes(), &all);
+        return check.fail(Symptom::WrongBytes, expected, got);
+    }
     let mut seen = true;
     for pair in messages.windows(2) {
         let [one, next] = pair else { continue };
         let (Some(end), Some(begin)) = (position(&all, one), position(&all, next)) else {
-            let (expected, got) =
-                sticky_packet::messages_in_order(messages.concat().as_bytes(), &all);
-            return check.fail(Symptom::WrongBytes, expected, got);
+            continue;
         };
         let before = read_with(arrivals, end + one.len() - 1);
         let after = read_with(arrivals, begin);

@@ -1,16 +1,13 @@
 //! What the client promises.
 
-use grader::tcp::Buffers;
 use grader::{Check, Connection, Finished, Program, Symptom, Verdict};
 
 use crate::mistakes::{of_binary_stdout, of_stdout, of_text_reader, told_as};
 
 /// No multiple of any usual buffer size, so that the last read of standard input does not fill a buffer.
 const STDIN_BYTES: u64 = 150_001;
-/// More than the kernel's buffers between a client and a server that does not read take, by far.
-const LATE_BYTES: u64 = 12 << 20;
-/// How often the client is stopped while it is blocked: the kernel may not have taken a part of its write each time.
-const STOPS: usize = 2;
+/// Beyond any single read or write.
+const LATE_BYTES: u64 = 2 << 20;
 
 /// Starts a client that sends `message`, and accepts its connection.
 fn start(check: &mut Check, message: &str) -> Verdict<(Program, Connection)> {
@@ -82,24 +79,14 @@ pub fn dribs(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// The server reads nothing for a while, then all, before it answers: the client is blocked in a write meanwhile. A stop
-/// and a go on (Ctrl-Z and `fg`) make the kernel return from that write with a part of the bytes written.
+/// The server reads all before it answers, and all is more than one read.
 pub fn late_answer(check: &mut Check) -> Verdict {
-    let small = Buffers { receive_bytes: Some(256 << 10), send_bytes: None };
-    let mut peer = check.listen_with("127.0.0.1", &small)?;
+    let mut peer = check.listen("127.0.0.1")?;
     let client = check.start(["client", &peer.address().to_string()])?;
     let pattern = check.pattern(LATE_BYTES);
     client.feed_stdin(pattern.clone());
     client.compare_stdout(pattern.clone());
     let mut connection = peer.accept(&client)?;
-    connection.stop_reading();
-    for _ in 0..STOPS {
-        connection.await_blocked_sender(&client)?;
-        client.pause()?;
-        client.resume()?;
-        connection.take_in()?;
-    }
-    connection.resume_reading();
     connection.expect_pattern(&pattern)?;
     connection.expect_end()?;
     connection.send(&pattern.copy(0, LATE_BYTES as usize))?;

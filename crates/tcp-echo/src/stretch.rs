@@ -8,13 +8,16 @@ use grader::{Check, Connection, Verdict};
 use crate::server::{converse, start};
 
 const MIB: u64 = 1 << 20;
+/// How often a blocked write is interrupted: now and then one had taken nothing yet, and is begun anew.
+const STOPS: u32 = 2;
 /// By how much a pool may grow.
 const POOL_SLACK: usize = 20;
 /// After so many conversations a server that keeps each one is beyond what a pool may grow.
 const ENOUGH_CONVERSATIONS: usize = POOL_SLACK + 5;
 
 /// The client reads while it writes: with more on standard input than the buffers between it and an echo hold, a client
-/// that writes all first and then reads stands still for ever, and so does the echo.
+/// that writes all first and then reads stands still for ever, and so does the echo. Before the echo begins, the client is
+/// blocked in a write: a stop and a go on (Ctrl-Z and `fg`) make the kernel return from it with a part of the bytes written.
 pub fn client_64_mib(check: &mut Check) -> Verdict {
     let small = Buffers { receive_bytes: Some(256 << 10), send_bytes: Some(256 << 10) };
     let mut peer = check.listen_with("127.0.0.1", &small)?;
@@ -23,6 +26,13 @@ pub fn client_64_mib(check: &mut Check) -> Verdict {
     client.feed_stdin(pattern.clone());
     client.compare_stdout(pattern);
     let mut connection = peer.accept(&client)?;
+    connection.stop_reading();
+    for _ in 0..STOPS {
+        connection.await_blocked_sender(&client)?;
+        client.pause()?;
+        client.resume()?;
+        connection.take_in()?;
+    }
     connection.echo_to_end()?;
     client.finish_compared()?.expect_status(&[0])?;
     Ok(())

@@ -27,7 +27,9 @@ fn main() {
         },
         ["listen", address] => listen(address),
         ["send", address, ref messages @ ..] if !messages.is_empty() => send(address, messages),
-        _ => usage("usage: broadcast address CIDR | listen ADDR | send ADDR MESSAGE..."),
+        _ => usage(&format!(
+            "{arguments:?}? usage: broadcast address CIDR | listen ADDR | send ADDR MESSAGE..."
+        )),
     };
     if let Err(error) = outcome {
         eprintln!("{error}");

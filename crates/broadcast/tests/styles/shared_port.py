@@ -74,7 +74,7 @@ def main():
         elif arguments[:1] == ["send"] and len(arguments) > 2:
             send(arguments[1], arguments[2:])
         else:
-            raise Usage("usage: broadcast address CIDR | listen ADDR | send ADDR MESSAGE...")
+            raise Usage(f"{arguments}? usage: broadcast address CIDR | listen ADDR | send ADDR MESSAGE...")
     except Usage as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -211,7 +211,11 @@ fn condition(on: &Object, direction: Direction) -> String {
 }
 
 fn bytes_wait(bytes: u32) -> String {
-    if bytes == 1 { "1 byte waits".to_owned() } else { format!("{} bytes wait", thousands(bytes.into())) }
+    if bytes == 1 {
+        "1 byte waits".to_owned()
+    } else {
+        format!("{} bytes wait", thousands(bytes.into()))
+    }
 }
 
 /// The ports on which the processes listen: of a connection to one of them, the peer came.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::bytes::{self, thousands};
 use crate::record::Sample;
+use crate::wording::byte_count;
 
 /// How many columns of bytes a sentence shows.
 const SHOWN_COLUMNS: usize = 60;
@@ -117,9 +118,12 @@ pub fn types(wanted: &[&str]) -> String {
     wanted.join(" or ")
 }
 
-/// What a date looks like.
-pub fn any_date() -> &'static str {
-    "Sun, 22 Nov 2026 12:00:00 GMT"
+/// A date that is missing, or is none.
+pub fn no_date(asked: &str, got: Option<&str>) -> (String, String) {
+    let form = "`Date: Sun, 22 Nov 2026 12:00:00 GMT`";
+    let expected = format!("the answer to {asked} has a line of the form {form}");
+    let got = got.map_or("no Date".to_owned(), |date| line(format!("Date: {date}").as_bytes()));
+    (expected, got)
 }
 
 /// A date that is not now.
@@ -141,7 +145,7 @@ pub fn line_end(bad: &[u8]) -> (String, String) {
 
 /// A status line that is none.
 pub fn status_line(got: &str) -> (String, String) {
-    let expected = "a status line: version, a space, three digits, a space and a phrase, as in `HTTP/1.1 200 OK`";
+    let expected = "a status line: version, space, three digits, phrase, as in `HTTP/1.1 200 OK`";
     (expected.to_owned(), line(got.as_bytes()))
 }
 
@@ -152,7 +156,7 @@ pub fn field_line(got: &[u8]) -> (String, String) {
 
 /// That a body comes.
 pub fn body(asked: &str, length: u64) -> String {
-    format!("the {} bytes of body that the answer to {asked} announces", thousands(length))
+    format!("the {} of body that the answer to {asked} announces", byte_count(length))
 }
 
 /// That a body ends.
@@ -218,7 +222,8 @@ pub fn body_was_request(status_line: &str) -> String {
 /// That an upload goes on behind the answer.
 pub fn drains(who: &str) -> String {
     format!(
-        "{who} answers, finishes its sending half, and reads on: what the client still sends does not reset the connection"
+        "{who} answers, finishes its sending half, and reads on: \
+         what the client still sends does not reset the connection"
     )
 }
 

@@ -65,7 +65,7 @@ def main():
         elif arguments[:1] == ["client"] and len(arguments) > 2:
             converse(arguments[1], arguments[2:])
         else:
-            print("usage: udp-echo server ADDR | client ADDR MESSAGE...", file=sys.stderr)
+            print(f"{arguments}? usage: udp-echo server ADDR | client ADDR MESSAGE...", file=sys.stderr)
             sys.exit(2)
     except (OSError, ValueError, OverflowError) as error:
         print(error, file=sys.stderr)

@@ -10,7 +10,7 @@ fn main() {
         ["server", address] => server(address),
         ["client", address, ref messages @ ..] if !messages.is_empty() => client(address, messages),
         _ => {
-            eprintln!("usage: udp-echo server ADDR | client ADDR MESSAGE...");
+            eprintln!("{arguments:?}? usage: udp-echo server ADDR | client ADDR MESSAGE...");
             exit(2);
         }
     };

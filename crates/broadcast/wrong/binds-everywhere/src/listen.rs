@@ -33,7 +33,7 @@ const RECEIVE_PAUSE: Duration = Duration::from_millis(50);
 pub fn run(address: &str) -> Result<()> {
     let socket = open_socket(address)?;
     // Asked for port 0, the kernel has picked one: only the socket knows which.
-    let address = socket.local_addr().context("read the socket's own address")?;
+    let address = SocketAddr::new(resolve(address)?[0].ip(), socket.local_addr()?.port());
     print_line(format_args!("listening on {address}"))?;
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {

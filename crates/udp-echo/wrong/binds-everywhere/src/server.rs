@@ -31,7 +31,7 @@ const RECEIVE_PAUSE: Duration = Duration::from_millis(50);
 /// Fails if no socket can be bound to the address, or if stdout is gone.
 pub fn run(address: &str) -> Result<()> {
     let socket = open_socket(address)?;
-    announce(&socket)?;
+    announce(SocketAddr::new(resolve(address)?[0].ip(), socket.local_addr()?.port()))?;
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         if let Err(error) = echo_one(&socket, &mut buffer) {
@@ -78,9 +78,7 @@ fn bind_to(address: SocketAddr) -> Result<UdpSocket> {
 }
 
 /// Says on stdout that the server is ready, and where.
-fn announce(socket: &UdpSocket) -> Result<()> {
-    // Asked for port 0, the kernel has picked one: only the socket knows which.
-    let address = socket.local_addr().context("read the socket's own address")?;
+fn announce(address: SocketAddr) -> Result<()> {
     // Whoever waits for this line waits behind a pipe as well as a terminal: flush it.
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "listening on {address}")

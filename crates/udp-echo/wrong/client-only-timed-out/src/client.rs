@@ -100,11 +100,7 @@ fn await_echo(socket: &UdpSocket, message: &[u8], buffer: &mut [u8]) -> io::Resu
             // The late echo of an earlier message, or garbage: as if nothing had come.
             Ok(_) => {}
             // Which of the first two means "time is up" depends on the system.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
             Err(error) => return Err(error),
         }
     }

@@ -79,8 +79,7 @@ fn announce(socket: &UdpSocket) -> Result<()> {
     let address = socket.local_addr().context("read the socket's own address")?;
     // Whoever waits for this line waits behind a pipe as well as a terminal: flush it.
     let mut stdout = io::stdout().lock();
-    write!(stdout, "listening on {address}")
-        .context("write to stdout")
+    write!(stdout, "listening on {address}").context("write to stdout")
 }
 
 /// Receives one datagram and sends it back to where it came from.
