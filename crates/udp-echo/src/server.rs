@@ -92,7 +92,8 @@ pub fn largest_datagram(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// After an exchange with the one, two clients send in turns before anything is answered, and each gets its own back and nothing else.
+/// After an exchange with the one, two clients send in turns before anything is answered, and each gets its own back, in
+/// any order, and nothing else.
 pub fn two_clients(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut clients = [client(check)?, client(check)?];

@@ -22,7 +22,7 @@ impl Setting {
             todo!("an error that names {argument:?}");
         };
         match name {
-            "SO_REUSEADDR" => Ok(Self::ReuseAddress(switch(value)?)),
+            "SO_REUSEADDR" => Ok(Self::ReuseAddress(switch(name, value)?)),
             _ => {
                 todo!("the other options, and an error for what {transport:?} has not: {argument}")
             }
@@ -40,7 +40,7 @@ impl Setting {
     }
 }
 
-/// Reads the value of a switch.
-fn switch(value: &str) -> Result<bool, String> {
-    todo!("0 or 1, or an error that names {value:?}")
+/// Reads the value of the switch `name`; an error names both.
+fn switch(name: &str, value: &str) -> Result<bool, String> {
+    todo!("0 or 1, else an error that names {name} and {value:?}")
 }

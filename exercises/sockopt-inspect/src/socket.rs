@@ -15,7 +15,11 @@ pub fn open(command: &Command) -> Result<Socket> {
     match command.address {
         None => create(Domain::IPV4, command),
         Some(address) => {
-            todo!("a new socket for each of {:?}, until one connects", resolve(address)?)
+            todo!(
+                "for each of {:?} a new socket of its family, until one connects; else the last \
+                 error, with the address",
+                resolve(address)?
+            )
         }
     }
 }
@@ -36,5 +40,8 @@ fn new_socket(domain: Domain, transport: Transport) -> Result<Socket> {
 
 /// The addresses that `HOST:PORT` stands for, in the order in which to try them.
 fn resolve(address: &str) -> Result<Vec<SocketAddr>> {
-    todo!("as in tcp-echo: the addresses of {address:?}")
+    todo!(
+        "every address that HOST of {address:?} has (ToSocketAddrs), as in tcp-echo; an error says \
+         what was attempted and why it failed"
+    )
 }

@@ -85,7 +85,10 @@ fn parse<'a>(arguments: &'a [&'a str]) -> Result<Command<'a>, String> {
 
 /// The addresses that `HOST:PORT` stands for, in the order in which to try them.
 fn resolve(address: &str) -> Result<Vec<SocketAddr>> {
-    todo!("as in tcp-echo: the addresses of {address:?}, or what was attempted and why it failed")
+    todo!(
+        "every address that HOST of {address:?} has (ToSocketAddrs), as in tcp-echo; an error says \
+         what was attempted and why it failed"
+    )
 }
 
 fn wrong_usage(mistake: String) -> ExitCode {

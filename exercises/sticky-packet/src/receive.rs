@@ -32,17 +32,24 @@ pub fn run(address: &str, framing: Framing) -> Result<()> {
 
 /// Opens a listening socket on the first address of `HOST:PORT` that can be had.
 fn open_listener(address: &str) -> Result<Socket> {
-    todo!("as in tcp-echo: a listener (backlog {BACKLOG}) on one of {:?}", resolve(address)?)
+    todo!(
+        "SO_REUSEADDR, bind, listen (backlog {BACKLOG}) on the first of {:?} that can be had, as \
+         in tcp-echo; an error names the address",
+        resolve(address)?
+    )
 }
 
 /// Prints `listening on IP:PORT` with the address that the socket really has.
 fn announce(listener: &Socket) -> Result<()> {
-    todo!("as in tcp-echo: the line for {listener:?}, flushed")
+    todo!("ask {listener:?} for its own address, print the line and flush, as in tcp-echo")
 }
 
 /// Waits for the next sender. No error ends the receiver, and none may make it spin.
 fn accept(listener: &Socket) -> (Socket, SockAddr) {
-    todo!("as in tcp-echo: accept from {listener:?}; rest {ACCEPT_PAUSE:?} after an error")
+    todo!(
+        "accept from {listener:?} until it gives a sender, as in tcp-echo; after an error log it \
+         and rest {ACCEPT_PAUSE:?}"
+    )
 }
 
 /// Prints what one sender sends, and how it ended. Whatever the sender does ends this conversation
@@ -69,8 +76,10 @@ fn print_messages(stream: &Socket, peer: &SockAddr, framing: Framing) -> Result<
 /// Reads what has arrived; 0 when the sender has finished, or has reset the connection.
 fn read(stream: &Socket, peer: &SockAddr, buffer: &mut [u8]) -> usize {
     todo!(
-        "read from {stream:?} into {} bytes; log an error of {peer:?}, and return 0",
-        buffer.len()
+        "read from {stream:?} into {} bytes; log an error with the sender's address, {:?}, and \
+         return 0",
+        buffer.len(),
+        peer.as_socket()
     )
 }
 

@@ -29,7 +29,11 @@ pub fn run(address: &str, framing: Framing, messages: &[&str]) -> Result<()> {
 
 /// Connects to the first address of `HOST:PORT` that answers: a receiver need not listen on all.
 fn connect(address: &str) -> Result<(Socket, SocketAddr)> {
-    todo!("as in tcp-echo: a new socket for each of {:?}, until one connects", resolve(address)?)
+    todo!(
+        "for each of {:?} a new socket of its family, until one connects, as in tcp-echo; else the \
+         last error, with the address",
+        resolve(address)?
+    )
 }
 
 /// Sends all of `frame`.

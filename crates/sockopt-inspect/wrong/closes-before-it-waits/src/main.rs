@@ -105,13 +105,13 @@ fn parse<'a>(arguments: &[&'a str]) -> Result<Command<'a>, String> {
 fn run(command: &Command) -> Result<()> {
     let socket = socket::open(command)?;
     let report = report::report(&socket)?;
+    drop(socket);
     // stdout hands over each line by itself in a terminal and in a pipe, but that is std's choice
     // and not a promise: whoever reads the report while we wait below needs the flush.
     let mut stdout = io::stdout().lock();
     stdout.write_all(report.as_bytes()).and_then(|()| stdout.flush()).context("write to stdout")?;
 
     // Lines on stdin are no reason to go. Meanwhile others can look: ss -tanpoe, /proc/PID/fd.
-    drop(socket);
     io::copy(&mut io::stdin().lock(), &mut io::sink()).context("read stdin")?;
     // Here the socket is dropped, which closes the descriptor. With SO_LINGER=0 that is a reset.
     Ok(())
