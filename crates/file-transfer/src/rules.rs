@@ -73,23 +73,23 @@ pub fn port_taken(check: &mut Check) -> Verdict {
 pub fn usage(check: &mut Check) -> Verdict {
     let folder = Folder::new(check, SERVED)?;
     folder.write(check, "a.txt", b"hello")?;
-    let wrong: [(&[&str], &str); 11] = [
-        (&[], ""),
-        (&["serve-me"], "serve-me"),
-        (&["serve"], ""),
-        (&["serve", "127.0.0.1:0"], ""),
-        (&["serve", "127.0.0.1:0", SERVED, "surplus"], "surplus"),
-        (&["put", "127.0.0.1:9"], ""),
-        (&["put", "127.0.0.1:9", "files/a.txt", "b", "surplus"], "surplus"),
-        (&["get", "127.0.0.1:9"], ""),
-        (&["get", "127.0.0.1:9", "a", "b", "surplus"], "surplus"),
-        (&["list"], ""),
-        (&["list", "127.0.0.1:9", "surplus"], "surplus"),
+    let wrong: [&[&str]; 11] = [
+        &[],
+        &["serve-me"],
+        &["serve"],
+        &["serve", "127.0.0.1:0"],
+        &["serve", "127.0.0.1:0", SERVED, "surplus"],
+        &["put", "127.0.0.1:9"],
+        &["put", "127.0.0.1:9", "files/a.txt", "b", "surplus"],
+        &["get", "127.0.0.1:9"],
+        &["get", "127.0.0.1:9", "a", "b", "surplus"],
+        &["list"],
+        &["list", "127.0.0.1:9", "surplus"],
     ];
-    for (arguments, named) in wrong {
+    for arguments in wrong {
         let finished = check.start(arguments)?.finish_with(2)?;
         on_stdout(finished.expect_stdout(b""))?;
-        finished.expect_some_error()?.expect_error_containing(named)?;
+        finished.expect_some_error()?;
     }
     let unreadable: [&[&str]; 4] = [
         &["serve", "127.0.0.1", SERVED],
@@ -100,7 +100,7 @@ pub fn usage(check: &mut Check) -> Verdict {
     for arguments in unreadable {
         let finished = check.start(arguments)?.finish()?;
         on_stdout(finished.expect_status(&[1, 2])?.expect_stdout(b""))?;
-        finished.expect_error_containing(arguments[1])?;
+        finished.expect_some_error()?;
     }
     Ok(())
 }
