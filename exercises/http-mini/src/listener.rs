@@ -31,8 +31,7 @@ pub fn announce(listener: &Socket) -> Result<()> {
 
 /// Waits for the next client; the stream is the conversation with it. No error ends the server.
 ///
-/// A `Socket` becomes std's `TcpStream` by `into()`. `io::copy` knows that one: from a file to a
-/// `TcpStream` it has the kernel move the bytes.
+/// A `Socket` becomes std's `TcpStream` by `into()`.
 pub fn accept(listener: &Socket) -> (TcpStream, SockAddr) {
     todo!("accept from {listener:?}; after an error log it, sleep {ACCEPT_PAUSE:?}, try again")
 }

@@ -64,8 +64,7 @@ pub fn announce(listener: &Socket) -> Result<()> {
 pub fn accept(listener: &Socket) -> (TcpStream, SockAddr) {
     loop {
         match listener.accept() {
-            // As std's stream, because `io::copy` knows that one: from a file to a `TcpStream` it
-            // has the kernel move the bytes.
+            // As std's stream, which has what a conversation needs and no more.
             Ok((socket, peer)) => return (socket.into(), peer),
             // No error here is about the listener itself: a client gave up while it waited, or no
             // descriptor is free. Trying again at once would burn a whole CPU. So: a short rest,
