@@ -169,7 +169,7 @@ impl Folder {
             return Ok(());
         }
         let (expected, got) = words::hidden(self.name, &new);
-        Err(Failure::new(Symptom::WrongBytes, expected, got).into())
+        Err(Failure::new(Symptom::Named("in-sight"), expected, got).into())
     }
 
     /// As [`Folder::expect_as`], once `program` has noticed that the transfer broke.

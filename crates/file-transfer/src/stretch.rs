@@ -32,12 +32,15 @@ pub fn same_name(check: &mut Check) -> Verdict {
         }
     }
     let mut stored = Vec::new();
-    for (version, client) in versions.iter().zip([&mut first, &mut second]) {
-        if std::ptr::eq(version, &raw const versions[0]) || is_taken {
-            client.send(&version[last..])?;
-            if finish(client, &expected)? == Outcome::Stored {
-                stored.push(version.as_slice());
-            }
+    first.send(&versions[0][last..])?;
+    if finish(&mut first, &expected)? == Outcome::Stored {
+        stored.push(versions[0].as_slice());
+        expect_one_of(&server, &folder, &stored, &versions)?;
+    }
+    if is_taken {
+        second.send(&versions[1][last..])?;
+        if finish(&mut second, &expected)? == Outcome::Stored {
+            stored.push(versions[1].as_slice());
         }
     }
     if stored.is_empty() {

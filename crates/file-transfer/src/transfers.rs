@@ -134,6 +134,7 @@ pub fn constant_memory(check: &mut Check) -> Verdict {
     expect_peak(&server)?;
     client.send(&pattern.copy(LARGE_BYTES - 1, 1))?;
     expect_ok(&server, &mut client)?;
+    client.close();
     folder.expect_pattern("large", &pattern)?;
 
     let mut client = ask(&server, "GET large\n")?;

@@ -30,7 +30,6 @@ pub fn converse(mut stream: &TcpStream, folder: &Path) -> Result<()> {
         let _ = send_line(&mut stream, &format!("ERR {error:#}"));
     }
     if outcome.is_err() {
-        let _ = stream.set_read_timeout(Some(DRAIN_TIME));
         let _ = io::copy(&mut stream, &mut io::sink());
     }
     hang_up(stream);
