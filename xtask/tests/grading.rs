@@ -17,13 +17,13 @@ fn a_program_that_does_not_build_shows_the_compilers_words() {
     small_course(root.path(), BROKEN, UNTOUCHED);
     let target = root.path().join("target");
     let mut command = xtask(root.path(), scratch.path());
-    let ended = run(command.arg("grade").env("CARGO_TARGET_DIR", &target));
+    let ended = run(command.args(["grade", "tcp-echo"]).env("CARGO_TARGET_DIR", &target));
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     assert!(ended.stdout.contains("error[E0308]: mismatched types"), "{}", ended.stdout);
     assert!(ended.stdout.contains("exercises/tcp-echo/src/main.rs:2:"), "{}", ended.stdout);
 
     let mut command = xtask(root.path(), scratch.path());
-    command.args(["grade", "--format", "json"]).env("CARGO_TARGET_DIR", &target);
+    command.args(["grade", "tcp-echo", "--format", "json"]).env("CARGO_TARGET_DIR", &target);
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     let document: Value = serde_json::from_str(&ended.stdout).expect("one document");
@@ -44,7 +44,7 @@ fn a_warning_is_shown_and_fails_nothing_by_itself() {
     let target = root.path().join("target");
     for _fresh_or_not in 0..2 {
         let mut command = xtask(root.path(), scratch.path());
-        let ended = run(command.arg("grade").env("CARGO_TARGET_DIR", &target));
+        let ended = run(command.args(["grade", "tcp-echo"]).env("CARGO_TARGET_DIR", &target));
         assert_eq!(ended.status, Some(1), "{}", ended.stderr);
         assert!(ended.stderr.contains("unused import: `std::io`"), "{}", ended.stderr);
         assert!(!ended.stdout.contains("unused import"), "{}", ended.stdout);
@@ -63,7 +63,7 @@ fn a_broken_package_is_told_in_cargos_words() {
     let manifest = root.path().join("exercises/tcp-echo/Cargo.toml");
     fs_err::write(manifest, "[package]\n").expect("break it");
     let mut command = xtask(root.path(), scratch.path());
-    command.arg("grade").env("CARGO_TARGET_DIR", root.path().join("target"));
+    command.args(["grade", "tcp-echo"]).env("CARGO_TARGET_DIR", root.path().join("target"));
     run(&mut command).refuses(&["cannot build tcp-echo", "failed to parse manifest"]);
 }
 
@@ -122,7 +122,7 @@ fn verify_says_what_is_missing() {
     let manifest = support::manifest().replacen("points = ", "points = 10", 1);
     fs_err::write(&path, manifest).expect("change the points");
     let mut command = xtask(root.path(), scratch.path());
-    command.arg("verify").env("CARGO_TARGET_DIR", root.path().join("target"));
+    command.args(["verify", "tcp-echo"]).env("CARGO_TARGET_DIR", root.path().join("target"));
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     let told = &ended.stdout;

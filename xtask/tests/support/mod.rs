@@ -106,7 +106,11 @@ pub fn small_course(root: &Path, starter: &str, reference: &str) {
     write("exercises/tcp-echo/src/main.rs", starter);
     write("solutions/tcp-echo/Cargo.toml", &package("tcp-echo-solution"));
     write("solutions/tcp-echo/src/main.rs", reference);
-    write("crates/tcp-echo/module.toml", &manifest());
+    for module in names_in(&course().join("exercises")) {
+        let manifest = format!("crates/{module}/module.toml");
+        let text = fs_err::read_to_string(course().join(&manifest)).expect("read a manifest");
+        write(&manifest, &text);
+    }
     write("xtask/.keep", "");
 }
 
