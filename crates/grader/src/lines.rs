@@ -1,10 +1,8 @@
 //! The results that a program prints, line by line, while it runs.
 
-use crate::bytes::first_difference;
 use crate::context::Goal;
-use crate::failure::{Failure, Symptom, Verdict};
+use crate::failure::Verdict;
 use crate::process::Program;
-use crate::wording::steps;
 
 /// What stands before the address in a ready line, which is no result.
 const READY: &[u8] = b"listening on ";
@@ -30,43 +28,6 @@ impl Program {
         self.context.wait(&goal, || {
             Ok(self.with(|state| complete_lines(&state.stdout.bytes).into_iter().nth(number)))
         })
-    }
-
-    /// Waits for its result line `number`, counted from 0, and expects exactly `line`.
-    ///
-    /// # Errors
-    ///
-    /// A failure if it does not come, or is another.
-    pub fn expect_result(&self, number: usize, line: &str) -> Verdict {
-        let came = self.await_result(number, &steps::prints_line(&self.name(), line))?;
-        if came == line.as_bytes() {
-            return Ok(());
-        }
-        let (expected, got) = first_difference(line.as_bytes(), &came, 0);
-        let (expected, got) = steps::lines_differ(&self.name(), &expected, &got);
-        Err(Failure::new(Symptom::WrongStdout, expected, got).into())
-    }
-
-    /// Expects exactly these result lines so far and no further one. What must not come has to be followed by something
-    /// that must: call this after a later line has been awaited, or after the program's end.
-    ///
-    /// # Errors
-    ///
-    /// A failure at the first line that differs, is missing or is one too many.
-    pub fn expect_results(&self, lines: &[String]) -> Verdict {
-        let came = self.results()?;
-        for (number, line) in lines.iter().enumerate() {
-            if number < came.len() {
-                self.expect_result(number, line)?;
-            } else {
-                let expected = steps::prints_line(&self.name(), line);
-                let got = steps::lines_only(came.len());
-                return Err(Failure::new(Symptom::CutShort, expected, got).into());
-            }
-        }
-        let Some(extra) = came.get(lines.len()) else { return Ok(()) };
-        let (expected, got) = steps::line_too_many(lines.len(), extra);
-        Err(Failure::new(Symptom::ExtraBytes, expected, got).into())
     }
 }
 

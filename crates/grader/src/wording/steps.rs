@@ -422,17 +422,6 @@ pub fn lines_differ(who: &str, expected: &str, got: &str) -> (String, String) {
     (format!("this line from {who}:\n{expected}"), format!("this line:\n{got}"))
 }
 
-/// How many lines came.
-pub fn lines_only(count: usize) -> String {
-    format!("{count} line{}, and no more", plural(count))
-}
-
-/// A line that should not be there.
-pub fn line_too_many(count: usize, line: &[u8]) -> (String, String) {
-    let shown = bytes::show(&Sample::of_printed(line), SHOWN_COLUMNS);
-    (format!("{count} line{}, and no more", plural(count)), format!("a further line: {shown}"))
-}
-
 /// Bytes on standard output, at the first difference.
 pub fn stdout_bytes(expected: &str, got: &str, wanted: u64, came: u64) -> (String, String) {
     (
