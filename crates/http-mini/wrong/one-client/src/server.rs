@@ -10,7 +10,7 @@
 //! A client may take its time as long as it sends a byte now and then; a real server would also
 //! limit the whole request, and the number of clients, each of which costs us a thread.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -24,8 +24,9 @@ use crate::request::{self, Request, Stop};
 use crate::response::{BAD_REQUEST, METHOD_NOT_ALLOWED, NOT_IMPLEMENTED, Response};
 use crate::{complain, conditions, listener, target};
 
-/// How long a read may wait for a byte: in the middle of a request, and between two.
-const SILENCE: Duration = Duration::from_secs(6);
+/// How long a client may be silent between two requests, and in the middle of one.
+const IDLE: Duration = Duration::from_secs(6);
+const SILENCE: Duration = Duration::from_secs(4);
 /// How long a write may wait for a client that does not read.
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 /// The longest request body that is read and thrown away in order to keep the connection, in bytes.
@@ -72,12 +73,16 @@ fn converse(stream: &TcpStream, folder: &Folder) -> io::Result<()> {
     // The head and the body of an answer are two writes. Nagle's algorithm would hold the second
     // back until the client has acknowledged the first, which it delays by up to 40 ms.
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(SILENCE))?;
     stream.set_write_timeout(Some(WRITE_PATIENCE))?;
     // One reader for the whole conversation: a read may bring the beginning of the next request
     // along, and a reader made anew for each would lose it.
     let mut input = BufReader::new(stream);
     loop {
+        stream.set_read_timeout(Some(IDLE))?;
+        if !request_begins(&mut input)? {
+            return Ok(());
+        }
+        stream.set_read_timeout(Some(SILENCE))?;
         let request = match request::read(&mut input) {
             Ok(request) => request,
             Err(Stop::Closed) => return Ok(()),
@@ -94,6 +99,21 @@ fn converse(stream: &TcpStream, folder: &Folder) -> io::Result<()> {
         answer(&request, folder).send(stream, request.is_head(), keep)?;
         if !keep {
             return linger(stream);
+        }
+    }
+}
+
+/// Waits for a byte of the next request. There is none if the client has finished, or says nothing.
+fn request_begins(input: &mut BufReader<&TcpStream>) -> io::Result<bool> {
+    loop {
+        match input.fill_buf() {
+            Ok(bytes) => return Ok(!bytes.is_empty()),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                // What a read reports when the socket's timeout is over, on Linux and elsewhere.
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => return Ok(false),
+                _ => return Err(error),
+            },
         }
     }
 }
