@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use clap::Args;
-use grader::manifest::Manifest;
+use grader::manifest::{CheckEntry, Manifest};
 use grader::module::{Module, Target};
 use grader::report::{ModuleReport, Status};
 use sandbox::Sandbox;
@@ -250,6 +250,17 @@ impl<'a> Proof<'a> {
         Ok(())
     }
 
+    /// What a known-wrong program is graded with. A check that runs alone holds up all the others,
+    /// so only a program that names it has to face it, or one that was asked for by name.
+    fn choice_for(&self, wrong: &Wrong) -> Choice {
+        let Choice { module, manifest, .. } = &self.choice;
+        let wanted = |check: &&CheckEntry| {
+            !check.alone || wrong.names(&check.id) || !self.arguments.only_wrong.is_empty()
+        };
+        let only = manifest.checks.iter().filter(wanted).map(|check| check.id.clone()).collect();
+        Choice { module, manifest: manifest.clone(), only: Some(only) }
+    }
+
     /// Compiles and grades the programs, some at a time, and tells of each in their order.
     fn prove_wrong(
         &mut self,
@@ -265,7 +276,7 @@ impl<'a> Proof<'a> {
             let report = compiler.compile(wrong).map(|program| {
                 let target = Target { program, shown_as: format!("wrong/{}", wrong.name) };
                 let deadline = Duration::from_millis(self.arguments.wrong_deadline_ms);
-                grade::judge(&self.choice, target, sandbox, self.seed, deadline)
+                grade::judge(&self.choice_for(wrong), target, sandbox, self.seed, deadline)
             });
             Graded { report, took: began.elapsed() }
         };

@@ -63,6 +63,13 @@ pub struct Wrong {
     folder: PathBuf,
 }
 
+impl Wrong {
+    /// Whether the check is one that this program fails, or may fail.
+    pub fn names(&self, check: &str) -> bool {
+        self.meaning.fails.iter().chain(&self.meaning.may_fail).any(|named| named == check)
+    }
+}
+
 /// What is needed to compile: found once, used for each program.
 pub struct Compiler {
     program: OsString,
