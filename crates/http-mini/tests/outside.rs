@@ -171,18 +171,24 @@ fn curl(reference: &Reference) -> Result<Option<String>> {
 
 /// http.client and urllib against the server; the client against http.server.
 fn python(reference: &Reference) -> Result<Option<String>> {
-    script(reference, "library")
+    script(reference, "python3", "library")
 }
 
-/// h11, a parser of HTTP/1.1 that forgives nothing, over the server's answers.
+/// h11, a parser of HTTP/1.1 that forgives nothing, over the server's answers. The Python that
+/// knows it need not be the first one on the path.
 fn h11(reference: &Reference) -> Result<Option<String>> {
-    let mut probe = Command::new("python3");
-    let is_there = output(probe.args(["-c", "import h11"]))?.is_some_and(|it| it.status.success());
-    if is_there { script(reference, "h11") } else { Ok(None) }
+    for python in ["python3", "/usr/bin/python3"] {
+        let mut probe = Command::new(python);
+        let answer = output(probe.args(["-c", "import h11"]))?;
+        if answer.is_some_and(|answer| answer.status.success()) {
+            return script(reference, python, "h11");
+        }
+    }
+    Ok(None)
 }
 
-fn script(reference: &Reference, what: &str) -> Result<Option<String>> {
-    let mut command = Command::new("python3");
+fn script(reference: &Reference, python: &str, what: &str) -> Result<Option<String>> {
+    let mut command = Command::new(python);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outside.py")).arg(what);
     command.arg(&reference.address).arg(&reference.program).arg(reference.site());
     let Some(output) = output(&mut command)? else { return Ok(None) };
