@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use grader::bytes::first_difference;
+use grader::bytes::first_difference_in;
 use grader::tree::{Entry, snapshot};
 use grader::wording::file_transfer as words;
 use grader::{Check, Failure, Pattern, Program, Stop, Symptom, Verdict};
@@ -144,8 +144,10 @@ impl Folder {
             }
             if matching < count || count == 0 {
                 let rest = &buffer[matching..count.min(matching + SHOWN_BYTES)];
-                let shown = first_difference(&pattern.copy(done, SHOWN_BYTES), rest, done);
                 let came = file.metadata()?.len();
+                let lengths = (pattern.total_bytes() - done, came.max(done) - done);
+                let wanted = pattern.copy(done, SHOWN_BYTES);
+                let shown = first_difference_in(&wanted, rest, done, lengths);
                 let failure = self.differs(name, shown, pattern.total_bytes(), came);
                 return Err(failure.into());
             }
@@ -284,7 +286,8 @@ pub(crate) fn difference_within(expected: &[u8], got: &[u8]) -> (String, String)
     let same = expected.iter().zip(got).take_while(|(one, other)| one == other).count();
     let from = same.saturating_sub(CONTEXT_BYTES);
     let window = |bytes: &[u8]| bytes[from..bytes.len().min(from + SHOWN_BYTES)].to_vec();
-    first_difference(&window(expected), &window(got), from as u64)
+    let lengths = ((expected.len() - from) as u64, (got.len() - from) as u64);
+    first_difference_in(&window(expected), &window(got), from as u64, lengths)
 }
 
 /// The same verdict, a file that is wrong told as one that is incomplete.

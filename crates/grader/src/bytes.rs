@@ -133,14 +133,26 @@ pub(crate) fn data_atoms(sample: &Sample, room: usize, unicode: bool) -> Vec<Str
 /// a line whose caret stands below the first differing byte. Both sides are in hex unless both are
 /// text.
 pub fn first_difference(expected: &[u8], got: &[u8], offset: u64) -> (String, String) {
+    let lengths = (expected.len() as u64, got.len() as u64);
+    first_difference_in(expected, got, offset, lengths)
+}
+
+/// As [`first_difference`], where both slices are only the beginning of what there is: `lengths` says how many bytes
+/// each side has in all from `offset` on.
+pub fn first_difference_in(
+    expected: &[u8],
+    got: &[u8],
+    offset: u64,
+    lengths: (u64, u64),
+) -> (String, String) {
     let same = expected.iter().zip(got).take_while(|(one, other)| one == other).count();
     if same == expected.len() && same == got.len() {
         let text = show(&Sample::of(got), NOTE_ENDS_AT_COLUMN);
         return (text.clone(), text);
     }
     let form = form_of(&[around(expected, same), around(got, same)], true);
-    let missing = (expected.len() - same) as u64;
-    let surplus = (got.len() - same) as u64;
+    let missing = lengths.0 - same as u64;
+    let surplus = lengths.1 - same as u64;
     let (expected_note, got_note) = if got.len() == same {
         (String::new(), wording::ends_short(missing, offset == 0 && same == 0))
     } else if expected.len() == same {

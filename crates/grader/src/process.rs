@@ -10,7 +10,7 @@ use assert_cmd::assert::OutputAssertExt;
 use predicates::Predicate;
 use rustix::process::Signal;
 
-use crate::bytes::{escape, first_difference};
+use crate::bytes::{escape, first_difference, first_difference_in};
 use crate::context::{Context, Goal, ProgramState};
 use crate::failure::{Failure, Stop, Symptom, Verdict};
 use crate::look;
@@ -221,7 +221,8 @@ impl Program {
             () => Symptom::WrongBytes,
         };
         let got = &rest[..rest.len().min(64)];
-        let (expected_text, got_text) = first_difference(&expected.1, got, matching);
+        let lengths = (expected.0 - matching, total - matching);
+        let (expected_text, got_text) = first_difference_in(&expected.1, got, matching, lengths);
         let (expected, got) = steps::stdout_bytes(&expected_text, &got_text, expected.0, total);
         Err(Failure::new(symptom, expected, got).into())
     }

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use grader::bytes::{clean, escape, first_difference, show, thousands};
+use grader::bytes::{clean, escape, first_difference, first_difference_in, show, thousands};
 use grader::failure::Symptom;
 use grader::ladder::{self, Style};
 use grader::manifest::Kind;
@@ -354,6 +354,9 @@ fn a_difference_in_the_middle_of_a_mebibyte_shows_its_surroundings() {
     let half = &expected[..1 << 19];
     let (_, got_text) = first_difference(&expected, half, 0);
     assert!(got_text.contains("ends here, 524,288 bytes short"), "{got_text}");
+    // A side that is shown in part is as long as it is, not as what is shown of it.
+    let (_, got_text) = first_difference_in(&expected[..64], b"", 1000, (84_465, 0));
+    assert!(got_text.contains("ends here, 84,465 bytes short"), "{got_text}");
 }
 
 #[test]
