@@ -130,6 +130,7 @@ fn end(signal: i32) -> ! {
     for folder in &pending.folders {
         _ = fs_err::remove_dir_all(folder);
     }
+    crate::quiz::restore_terminal();
     let mut stderr = io::stderr().lock();
     if stderr.is_terminal() {
         // A progress line may stand half-drawn, with the cursor hidden.

@@ -11,6 +11,7 @@ mod list;
 mod modules;
 mod output;
 mod overview;
+mod quiz;
 mod terminal;
 mod verify;
 mod workspace;
@@ -32,6 +33,7 @@ struct Line {
 enum Command {
     Grade(grade::Arguments),
     List(list::Arguments),
+    Quiz(quiz::Arguments),
     Verify(verify::Arguments),
     /// Run all that continuous integration runs: formatting, lints, tests, proof, reference.
     Ci,
@@ -64,6 +66,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         None => overview::run(),
         Some(Command::Grade(arguments)) => grade::run(arguments),
         Some(Command::List(arguments)) => list::run(arguments),
+        Some(Command::Quiz(arguments)) => quiz::run(arguments),
         Some(Command::Verify(arguments)) => verify::run(arguments),
         Some(Command::Ci) => ci::run(),
         Some(Command::Bench(arguments)) => bench::run(arguments),

@@ -25,6 +25,7 @@ use grader::module::{Module, Target};
 use grader::report::{ModuleReport, Status};
 use sandbox::Sandbox;
 
+pub use self::content::anchors;
 use crate::build;
 use crate::grade::{self, Choice};
 use crate::modules;

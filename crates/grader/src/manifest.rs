@@ -67,7 +67,7 @@ pub enum Kind {
     Stretch,
 }
 
-/// Why a manifest cannot be used.
+/// Why a manifest, or another file of a module that is read in its way, cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestError {
     /// The file.
@@ -93,6 +93,47 @@ impl fmt::Display for ManifestError {
 
 impl std::error::Error for ManifestError {}
 
+impl ManifestError {
+    /// Reads the file at `path`, which the error calls `what`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or is not UTF-8.
+    pub fn read(path: &Path, what: &str) -> Result<String, Self> {
+        // The path stands in the error already, so the file is read without its being named again.
+        std::fs::read_to_string(path).map_err(|error| {
+            let advice = match error.kind() {
+                io::ErrorKind::NotFound => "put the file back, for example with `git checkout`",
+                io::ErrorKind::InvalidData => "save the file as UTF-8",
+                _ => "see to it that the file can be read",
+            };
+            Self {
+                path: path.to_path_buf(),
+                place: None,
+                problem: format!("cannot read {what}: {error}"),
+                advice: advice.to_owned(),
+            }
+        })
+    }
+
+    /// What TOML says of `text`, which came from the file at `path`.
+    pub fn of_toml(error: &toml::de::Error, text: &str, path: &Path) -> Self {
+        let at = error.span().map_or(0, |span| span.start);
+        let problem = error.message().trim().replace('\n', ", ");
+        Self::at(at, text, path, problem, "mend the line or put the file back")
+    }
+
+    /// A fault at the byte `offset` of `text`, which came from the file at `path`.
+    pub fn at(offset: usize, text: &str, path: &Path, problem: String, advice: &str) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            place: Some(place(text, offset)),
+            problem,
+            advice: advice.to_owned(),
+        }
+    }
+}
+
 impl Manifest {
     /// Reads the manifest in the file at `path`.
     ///
@@ -102,20 +143,7 @@ impl Manifest {
     /// other in a circle or need one that is not there. The error knows the place and says what to
     /// do.
     pub fn load(path: &Path) -> Result<Self, ManifestError> {
-        // The path stands in the error already, so the file is read without its being named again.
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let advice = match error.kind() {
-                io::ErrorKind::NotFound => "put the file back, for example with `git checkout`",
-                io::ErrorKind::InvalidData => "save the file as UTF-8",
-                _ => "see to it that the file can be read",
-            };
-            ManifestError {
-                path: path.to_path_buf(),
-                place: None,
-                problem: format!("cannot read the manifest: {error}"),
-                advice: advice.to_owned(),
-            }
-        })?;
+        let text = ManifestError::read(path, "the manifest")?;
         Self::parse(&text, path)
     }
 
@@ -125,20 +153,11 @@ impl Manifest {
     ///
     /// As [`Manifest::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ManifestError> {
-        let fault = |at: Option<usize>, problem: String, advice: &str| ManifestError {
-            path: path.to_path_buf(),
-            place: Some(place(text, at.unwrap_or(0))),
-            problem,
-            advice: advice.to_owned(),
+        let fault = |at: Option<usize>, problem: String, advice: &str| {
+            ManifestError::at(at.unwrap_or(0), text, path, problem, advice)
         };
-        let manifest: Self = toml::from_str(text).map_err(|error| {
-            let at = error.span().map(|span| span.start);
-            fault(
-                at,
-                error.message().trim().replace('\n', ", "),
-                "mend the line or put the file back",
-            )
-        })?;
+        let manifest: Self =
+            toml::from_str(text).map_err(|error| ManifestError::of_toml(&error, text, path))?;
         for (index, check) in manifest.checks.iter().enumerate() {
             let id = &check.id;
             if manifest.checks[..index].iter().any(|other| other.id == *id) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use grader::manifest::{CheckEntry, Kind, Manifest};
 use grader::module::Module;
 
+use crate::quiz;
 use crate::workspace::{Owner, Workspace};
 
 /// What a module's core checks are worth together.
@@ -20,6 +21,7 @@ pub fn problems(workspace: &Workspace, module: &Module, manifest: &Manifest) -> 
         problems.extend(wording(check));
     }
     problems.extend(handout(workspace, module, manifest));
+    problems.extend(quiz::problems(workspace, module.name));
     problems.extend(same_files(workspace, module.name));
     problems
 }
@@ -137,7 +139,7 @@ fn same_files(workspace: &Workspace, module: &str) -> Vec<String> {
 }
 
 /// The anchors of a Markdown text's headings, made as GitHub makes them.
-fn anchors(text: &str) -> Vec<String> {
+pub fn anchors(text: &str) -> Vec<String> {
     let mut anchors: Vec<String> = Vec::new();
     for line in outside_code(text) {
         let hashes = line.bytes().take_while(|byte| *byte == b'#').count();
