@@ -84,7 +84,7 @@ fn expect_kept_as_usual(visit: &mut Visit, line: &str) -> Verdict {
     }
 }
 
-/// One range, in each of its three forms, inside the file and beyond its end.
+/// One range, in each of its three forms, inside the file and beyond its end; and forms that make no sense.
 pub fn ranges(check: &mut Check) -> Verdict {
     let (site, server) = start(check)?;
     let whole = check.random_bytes(WHOLE_BYTES);
@@ -120,7 +120,23 @@ pub fn ranges(check: &mut Check) -> Verdict {
         expect_kept_as_usual(&mut visit, line)?;
         visit.leave()?;
     }
+    // How these are answered is the server's affair, but they are answered.
+    for range in ["5-2", "-0", "-", "x-y", "0-1,3-4", "0-18446744073709551616"] {
+        let mut visit = Visit::begin(&server)?;
+        told_as_odd(ask_for_range(&mut visit, line, range))?;
+        visit.expect_status(&[200, 206, 400, 416])?;
+        visit.body()?;
+        visit.leave()?;
+    }
     Ok(())
+}
+
+/// A server that gives no answer to a range that it did not expect.
+fn told_as_odd(verdict: Verdict) -> Verdict {
+    verdict.map_err(|stop| match stop {
+        Stop::Failed(failure) => failure.because("odd-range").into(),
+        other => other,
+    })
 }
 
 fn ask_for_range(visit: &mut Visit, line: &str, range: &str) -> Verdict {
