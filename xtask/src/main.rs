@@ -12,6 +12,9 @@ mod modules;
 mod output;
 mod overview;
 mod quiz;
+mod reset;
+mod solution;
+mod starter;
 mod terminal;
 mod verify;
 mod workspace;
@@ -34,6 +37,8 @@ enum Command {
     Grade(grade::Arguments),
     List(list::Arguments),
     Quiz(quiz::Arguments),
+    Reset(reset::Arguments),
+    Solution(solution::Arguments),
     Verify(verify::Arguments),
     /// Run all that continuous integration runs: formatting, lints, tests, proof, reference.
     Ci,
@@ -67,6 +72,8 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Some(Command::Grade(arguments)) => grade::run(arguments),
         Some(Command::List(arguments)) => list::run(arguments),
         Some(Command::Quiz(arguments)) => quiz::run(arguments),
+        Some(Command::Reset(arguments)) => reset::run(arguments),
+        Some(Command::Solution(arguments)) => solution::run(arguments),
         Some(Command::Verify(arguments)) => verify::run(arguments),
         Some(Command::Ci) => ci::run(),
         Some(Command::Bench(arguments)) => bench::run(arguments),

@@ -37,14 +37,24 @@ pub fn stderr_colours() -> bool {
 
 /// The width of standard output in columns, kept between 60 and 120; 80 where nobody knows.
 pub fn columns() -> u16 {
+    told_columns().unwrap_or(DEFAULT_COLUMNS).clamp(MIN_COLUMNS, MAX_COLUMNS)
+}
+
+/// The width of standard output in columns, at least 60, for what gains from all of it; 80 where
+/// nobody knows.
+pub fn full_columns() -> usize {
+    usize::from(told_columns().unwrap_or(DEFAULT_COLUMNS).max(MIN_COLUMNS))
+}
+
+/// The width that the environment tells, or else the terminal.
+fn told_columns() -> Option<u16> {
     let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let measured = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
-    let columns = said.or_else(measured).filter(|columns| *columns > 0);
-    columns.unwrap_or(DEFAULT_COLUMNS).clamp(MIN_COLUMNS, MAX_COLUMNS)
+    said.or_else(measured).filter(|columns| *columns > 0)
 }
 
 /// Whether the locale writes UTF-8, so that lines may be drawn with more than ASCII.
-fn unicode() -> bool {
+pub fn unicode() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
         .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));

@@ -98,6 +98,27 @@ impl Workspace {
         is_known.then_some((kind.to_owned(), parts.next()?.to_owned()))
     }
 
+    /// The module named, or without a name the one in whose folder the user stands. `command` is
+    /// what the user runs.
+    ///
+    /// # Errors
+    ///
+    /// No module has that name, or none is named and the user stands in no module's folder.
+    pub fn one_module(&self, name: Option<&str>, command: &str) -> anyhow::Result<&'static Module> {
+        if let Some(name) = name {
+            return modules::find(name);
+        }
+        let Some(module) = self.module_stood_in() else {
+            let names: Vec<&str> = modules::TAUGHT.iter().map(|module| module.name).collect();
+            bail!(
+                "which module? Name it, as in `cargo xtask {command} {}`; there are {}",
+                names.first().unwrap_or(&"MODULE"),
+                names.join(", ")
+            );
+        };
+        Ok(module)
+    }
+
     /// The modules named, in the taught order and each once; without names the one stood in, else
     /// all.
     ///

@@ -7,6 +7,7 @@ use grader::manifest::{CheckEntry, Kind, Manifest};
 use grader::module::Module;
 
 use crate::quiz;
+use crate::starter::Starter;
 use crate::workspace::{Owner, Workspace};
 
 /// What a module's core checks are worth together.
@@ -23,6 +24,7 @@ pub fn problems(workspace: &Workspace, module: &Module, manifest: &Manifest) -> 
     problems.extend(handout(workspace, module, manifest));
     problems.extend(quiz::problems(workspace, module.name));
     problems.extend(same_files(workspace, module.name));
+    problems.extend(starter_copy(workspace, module.name));
     problems
 }
 
@@ -136,6 +138,26 @@ fn same_files(workspace: &Workspace, module: &str) -> Vec<String> {
         )
     });
     differ.collect()
+}
+
+/// What `cargo xtask reset` puts back is the starter in `exercises/`.
+fn starter_copy(workspace: &Workspace, module: &str) -> Vec<String> {
+    let exercise = workspace.program_folder(module, Owner::Learner);
+    let differ = Starter::of(workspace, module).and_then(|starter| starter.differences(&exercise));
+    match differ {
+        Err(error) => vec![format!("{error:#}")],
+        Ok(files) => {
+            let told = files.iter().map(|file| {
+                let file = file.display();
+                format!(
+                    "exercises/{module}/{file} is not crates/{module}/starter/{file}, which \
+                     `cargo xtask reset` puts back; copy the starter there if you changed it, or \
+                     put it back with `cargo xtask reset {module}`"
+                )
+            });
+            told.collect()
+        }
+    }
 }
 
 /// The anchors of a Markdown text's headings, made as GitHub makes them.

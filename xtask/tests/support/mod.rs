@@ -104,6 +104,8 @@ pub fn small_course(root: &Path, starter: &str, reference: &str) {
     );
     write("exercises/tcp-echo/Cargo.toml", &package("tcp-echo"));
     write("exercises/tcp-echo/src/main.rs", starter);
+    write("crates/tcp-echo/starter/Cargo.toml", &package("tcp-echo"));
+    write("crates/tcp-echo/starter/src/main.rs", starter);
     write("solutions/tcp-echo/Cargo.toml", &package("tcp-echo-solution"));
     write("solutions/tcp-echo/src/main.rs", reference);
     for module in names_in(&course().join("exercises")) {

@@ -1,0 +1,131 @@
+//! `cargo xtask solution`: the reference beside the learner's own, file by file.
+
+mod diff;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::last::{self, Last};
+use crate::terminal::STRONG;
+use crate::workspace::{Owner, Workspace};
+use crate::{modules, output, starter, terminal};
+use diff::Comparison;
+
+/// The width from which on both stand side by side, in columns: most lines then fit in a half.
+const SIDE_BY_SIDE_COLUMNS: usize = 160;
+
+/// Show the reference beside yours, once the core checks of a module have passed.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The module; without it, the one in whose folder you stand.
+    #[arg(value_name = "MODULE")]
+    module: Option<String>,
+    /// Only these files, such as server.rs.
+    #[arg(value_name = "SOURCE")]
+    files: Vec<String>,
+    /// Show it before the core checks have passed.
+    #[arg(long)]
+    anyway: bool,
+}
+
+/// Runs the command. The status is 1 if there is nothing to show, or not yet.
+///
+/// # Errors
+///
+/// No such module or file, or one that cannot be read.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    let module = workspace.one_module(arguments.module.as_deref(), "solution")?.name;
+    let reference = workspace.program_folder(module, Owner::Reference);
+    if !reference.join("src").is_dir() {
+        output::print(
+            format!(
+                "This course has no reference of {module}: there is no folder \
+                 solutions/{module}. Courses are handed out without it where the work counts.\n"
+            )
+            .as_bytes(),
+        )?;
+        return Ok(ExitCode::FAILURE);
+    }
+    let last = last_grading(&workspace, module);
+    if !arguments.anyway && !last.is_some_and(|last| last.core_passed) {
+        output::print(not_yet(module, last).as_bytes())?;
+        return Ok(ExitCode::FAILURE);
+    }
+    let own = workspace.program_folder(module, Owner::Learner);
+    let files = chosen_files(&own, &reference, &arguments.files)?;
+    let columns = terminal::full_columns();
+    let mut told = format!(
+        "{STRONG}{module}: yours and the reference{STRONG:#}\n\
+         {}. The reference's files lie in solutions/{module}.\n",
+        if columns < SIDE_BY_SIDE_COLUMNS {
+            "A line with - is yours, one with + the reference's"
+        } else {
+            "Yours is on the left; < marks a line of yours, > the reference's, | one for another"
+        }
+    );
+    for file in files {
+        let compared = Comparison::of(&own.join(&file), &reference.join(&file))?;
+        _ = writeln!(told, "\n{STRONG}{}{STRONG:#}: {}", file.display(), compared.summary());
+        told.push_str(&if columns < SIDE_BY_SIDE_COLUMNS {
+            compared.unified()
+        } else {
+            compared.side_by_side(columns)
+        });
+    }
+    if !terminal::stdout_colours() {
+        told = anstream::adapter::strip_str(&told).to_string();
+    }
+    output::print(told.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How far the learner was at the last grading.
+fn last_grading(workspace: &Workspace, module: &str) -> Option<Last> {
+    last::read(workspace, module)
+}
+
+fn not_yet(module: &str, last: Option<Last>) -> String {
+    let state = last.map_or_else(
+        || "it was not graded yet".to_owned(),
+        |last| format!("at the last grading {} of {} core points", last.score, last.max_score),
+    );
+    format!(
+        "The reference of {module} is shown once all its core checks have passed; {state}.\n\
+         \n\
+         See what to mend:        cargo xtask grade {module}\n\
+         Look at it all the same: cargo xtask solution {module} --anyway\n"
+    )
+}
+
+/// The sources of both, relative to the module's folder, or those of them that are asked for.
+fn chosen_files(own: &Path, reference: &Path, wanted: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    let sources = Path::new("src");
+    let mut files = starter::files_at(own, sources)?;
+    files.extend(starter::files_at(reference, sources)?);
+    files.sort();
+    files.dedup();
+    if wanted.is_empty() {
+        return Ok(files);
+    }
+    let mut chosen = Vec::new();
+    for name in wanted {
+        let path = Path::new(name);
+        let relative = path.strip_prefix(sources).unwrap_or(path);
+        let Some(file) = files.iter().find(|file| file.strip_prefix(sources) == Ok(relative))
+        else {
+            let names: Vec<String> = files
+                .iter()
+                .filter_map(|file| Some(file.strip_prefix(sources).ok()?.display().to_string()))
+                .collect();
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            bail!("there is no file `{name}`; {}", modules::suggest(name, &known, "the files"));
+        };
+        chosen.push(file.clone());
+    }
+    Ok(chosen)
+}
