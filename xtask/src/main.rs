@@ -4,6 +4,7 @@ mod advice;
 mod bench;
 mod build;
 mod ci;
+mod completions;
 mod grade;
 mod interrupt;
 mod last;
@@ -21,7 +22,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// A course in socket programming, with a grader.
@@ -43,6 +44,7 @@ enum Command {
     /// Run all that continuous integration runs: formatting, lints, tests, proof, reference.
     Ci,
     Bench(bench::Arguments),
+    Completions(completions::Arguments),
 }
 
 /// How many descriptors the runner asks for: a module's checks hold many connections at the same
@@ -77,6 +79,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Some(Command::Verify(arguments)) => verify::run(arguments),
         Some(Command::Ci) => ci::run(),
         Some(Command::Bench(arguments)) => bench::run(arguments),
+        Some(Command::Completions(arguments)) => completions::run(arguments, Line::command()),
     }
 }
 
