@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod ci;
 mod completions;
+mod doctor;
 mod grade;
 mod interrupt;
 mod last;
@@ -40,6 +41,7 @@ enum Command {
     Quiz(quiz::Arguments),
     Reset(reset::Arguments),
     Solution(solution::Arguments),
+    Doctor(doctor::Arguments),
     Verify(verify::Arguments),
     /// Run all that continuous integration runs: formatting, lints, tests, proof, reference.
     Ci,
@@ -76,6 +78,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Some(Command::Quiz(arguments)) => quiz::run(arguments),
         Some(Command::Reset(arguments)) => reset::run(arguments),
         Some(Command::Solution(arguments)) => solution::run(arguments),
+        Some(Command::Doctor(arguments)) => doctor::run(arguments),
         Some(Command::Verify(arguments)) => verify::run(arguments),
         Some(Command::Ci) => ci::run(),
         Some(Command::Bench(arguments)) => bench::run(arguments),
