@@ -14,6 +14,7 @@ mod modules;
 mod output;
 mod overview;
 mod quiz;
+mod picture;
 mod reset;
 mod solution;
 mod starter;
@@ -47,6 +48,8 @@ enum Command {
     Ci,
     Bench(bench::Arguments),
     Completions(completions::Arguments),
+    #[command(hide = true)]
+    Picture(picture::Arguments),
 }
 
 /// How many descriptors the runner asks for: a module's checks hold many connections at the same
@@ -82,6 +85,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Some(Command::Verify(arguments)) => verify::run(arguments),
         Some(Command::Ci) => ci::run(),
         Some(Command::Bench(arguments)) => bench::run(arguments),
+        Some(Command::Picture(arguments)) => picture::run(arguments),
         Some(Command::Completions(arguments)) => completions::run(arguments, Line::command()),
     }
 }

@@ -8,7 +8,7 @@
 mod content;
 mod judgement;
 mod leftovers;
-mod wrong;
+pub mod wrong;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
