@@ -51,9 +51,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         )?;
         return Ok(ExitCode::FAILURE);
     }
-    let last = last_grading(&workspace, module);
-    if !arguments.anyway && !last.is_some_and(|last| last.core_passed) {
-        output::print(not_yet(module, last).as_bytes())?;
+    let earned = last_grading(&workspace, module);
+    if !arguments.anyway && !earned.as_ref().is_some_and(|earned| earned.is_done) {
+        output::print(not_yet(module, earned).as_bytes())?;
         return Ok(ExitCode::FAILURE);
     }
     let own = workspace.program_folder(module, Owner::Learner);
@@ -84,15 +84,26 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How far the learner was at the last grading.
-fn last_grading(workspace: &Workspace, module: &str) -> Option<Last> {
-    last::read(workspace, module)
+/// How far the learner has come with a module.
+struct Earned {
+    /// Whether all core checks passed.
+    is_done: bool,
+    score: u32,
+    max_score: u32,
 }
 
-fn not_yet(module: &str, last: Option<Last>) -> String {
-    let state = last.map_or_else(
+/// What the last grading showed, if there was one.
+fn last_grading(workspace: &Workspace, module: &str) -> Option<Earned> {
+    let Last { core_passed, score, max_score, .. } = last::read(workspace, module)?;
+    Some(Earned { is_done: core_passed, score, max_score })
+}
+
+fn not_yet(module: &str, earned: Option<Earned>) -> String {
+    let state = earned.map_or_else(
         || "it was not graded yet".to_owned(),
-        |last| format!("at the last grading {} of {} core points", last.score, last.max_score),
+        |Earned { score, max_score, .. }| {
+            format!("at the last grading {score} of {max_score} core points")
+        },
     );
     format!(
         "The reference of {module} is shown once all its core checks have passed; {state}.\n\

@@ -313,3 +313,31 @@ fn doctor_sees_a_network_that_is_down_and_namespaces_that_are_refused() {
     assert!(ended.stdout.contains("max_net_namespaces"), "{}", ended.stdout);
     expect_advice(&ended.stdout);
 }
+
+#[test]
+fn the_picture_of_a_failure_is_recorded_from_a_grading() {
+    let (scratch, files) = (folder(), folder());
+    let picture = files.path().join("failure.svg");
+    let mut command = xtask(&course(), scratch.path());
+    let ended = run(command.args(["picture", "--out"]).arg(&picture));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let drawn = fs_err::read_to_string(&picture).expect("read the picture");
+    assert!(drawn.starts_with("<svg ") && drawn.ends_with("</svg>\n"), "{drawn}");
+    for words in ["$ cargo xtask grade tcp-echo --check", "The promise", "Expected", "Got", "Hint"]
+    {
+        assert!(drawn.contains(words), "no {words:?} in {drawn}");
+    }
+    assert!(drawn.contains("class=\"bold red\""), "{drawn}");
+    assert!(!drawn.contains('\x1b'), "{drawn}");
+}
+
+#[test]
+fn verify_holds_the_starter_to_its_copy() {
+    let desk = Desk::begun();
+    let ended = desk.xtask(&["verify", "tcp-echo"]);
+    let told = "exercises/tcp-echo/src/main.rs is not crates/tcp-echo/starter/src/main.rs";
+    assert!(ended.stdout.contains(told), "{}", ended.stdout);
+    desk.told(&["reset", "tcp-echo"]);
+    let ended = desk.xtask(&["verify", "tcp-echo"]);
+    assert!(!ended.stdout.contains("is not crates/"), "{}", ended.stdout);
+}
