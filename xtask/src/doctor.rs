@@ -140,8 +140,10 @@ pub fn run(_arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
     let mut findings = Vec::new();
     for probe in PROBES {
-        let _progress = Progress::begin(format!("trying: {}", probe.name));
+        let progress = Progress::begin(format!("trying: {}", probe.name));
         let found = within(DEADLINE, &workspace, probe);
+        // Its line goes before others come.
+        drop(progress);
         output::print(visible(&tell(&found)).as_bytes())?;
         findings.extend(found);
     }
