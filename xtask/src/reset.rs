@@ -294,8 +294,13 @@ fn exchange_in_steps(left: &Path, right: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{exchange, exchange_in_steps};
+    use std::collections::BTreeSet;
     use std::path::Path;
+    use std::thread;
+
+    use super::{Desk, exchange, exchange_in_steps};
+    use crate::starter::Starter;
+    use crate::workspace::Workspace;
 
     /// Makes two folders, lets `how` change them, and reads what is in them afterwards.
     fn after(how: fn(&Path, &Path) -> std::io::Result<()>) -> [String; 2] {
@@ -316,6 +321,26 @@ mod tests {
     fn two_folders_change_places_in_one_step_or_in_three() {
         assert_eq!(after(exchange), ["right", "left"]);
         assert_eq!(after(exchange_in_steps), ["right", "left"]);
+    }
+
+    #[test]
+    fn runs_at_the_same_time_get_places_of_their_own() {
+        let workspace = Workspace::find().expect("the tests run inside the course");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let desk = Desk {
+            module: "tcp-echo",
+            shown: "exercises/tcp-echo".to_owned(),
+            folder: folder.path().to_path_buf(),
+            starter: Starter::of(&workspace, "tcp-echo").expect("the starter"),
+        };
+        let places =
+            || -> Vec<u32> { (0..50).map(|_| desk.new_place().expect("a place").0).collect() };
+        let numbers: Vec<u32> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(places)).collect();
+            threads.into_iter().flat_map(|each| each.join().expect("it ends")).collect()
+        });
+        let different: BTreeSet<&u32> = numbers.iter().collect();
+        assert_eq!((numbers.len(), different.len()), (200, 200));
     }
 
     #[test]

@@ -137,7 +137,7 @@ mod tests {
             drawn.contains(
                 "<text x=\"32.8\" y=\"30\" textLength=\"25.2\" class=\"bold red\">bad</text>\n\
                  <text x=\"74.8\" y=\"30\" textLength=\"16.8\">ok</text>\n\
-                 <text x=\"16.0\" y=\"49\" textLength=\"84.0\" class=\"dim\">\
+                 <text x=\"16.0\" y=\"49\" textLength=\"92.4\" class=\"dim\">\
                  │ a&lt;b &amp; &quot;c&quot;</text>\n"
             ),
             "{drawn}"
