@@ -114,7 +114,7 @@ const PROBES: &[Probe] = &[
     Probe { name: "exercises", essential: true, attempt: course::exercises },
     Probe { name: "build folder", essential: true, attempt: disk::build_folder },
     Probe { name: "scratch folder", essential: true, attempt: disk::scratch_folder },
-    Probe { name: "saves", essential: false, attempt: disk::saves },
+    Probe { name: "saves", essential: true, attempt: disk::saves },
     Probe { name: "descriptors", essential: true, attempt: limits::descriptors },
     Probe { name: "memory", essential: false, attempt: limits::memory },
     Probe { name: "processors", essential: false, attempt: limits::processors },

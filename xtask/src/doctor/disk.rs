@@ -5,11 +5,12 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+#[cfg(target_os = "linux")]
 use anyhow::Context;
 
 use super::Finding;
-use crate::grade;
-use crate::workspace::Workspace;
+use crate::workspace::{Owner, Workspace};
+use crate::{grade, modules};
 
 const GIB: u64 = 1 << 30;
 const MIB: u64 = 1 << 20;
@@ -92,11 +93,20 @@ pub(super) fn scratch_folder(_: &Workspace) -> Vec<Finding> {
     )]
 }
 
-/// Whether an editor's save is noticed as it happens.
+/// Whether work can be saved, and a save is noticed as it happens.
 pub(super) fn saves(workspace: &Workspace) -> Vec<Finding> {
-    let folder = workspace.root().join("exercises");
-    let shown = "a save in exercises/";
-    match notices_a_save(&folder) {
+    let module = modules::TAUGHT.first().map_or("", |module| module.name);
+    let folder = workspace.program_folder(module, Owner::Learner);
+    let shown = format!("a save in exercises/{module}");
+    let events = watch(&folder);
+    if let Err(error) = tempfile::Builder::new().prefix(".xtask-").tempfile_in(&folder) {
+        return vec![
+            Finding::missing("saves", format!("{shown}: {error}"))
+                .means("your work cannot be saved")
+                .advice("see to it that the folder is yours, with `chown` and `chmod u+w`"),
+        ];
+    }
+    match events.and_then(|events| events.tell()) {
         Ok(true) => vec![Finding::good("saves", format!("{shown} is noticed as it happens"))],
         other => {
             let why = match other {
@@ -112,25 +122,41 @@ pub(super) fn saves(workspace: &Workspace) -> Vec<Finding> {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn notices_a_save(folder: &Path) -> anyhow::Result<bool> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::fs::inotify;
-    let patience = Timespec { tv_sec: 1, tv_nsec: 0 };
-    let events = inotify::init(inotify::CreateFlags::CLOEXEC).context("watch a folder")?;
-    let wanted = inotify::WatchFlags::CREATE | inotify::WatchFlags::CLOSE_WRITE;
-    inotify::add_watch(&events, folder, wanted).context("watch a folder")?;
-    let file = tempfile::Builder::new().prefix(".xtask-").tempfile_in(folder);
-    drop(file.context("write a file there")?);
-    let mut ready = [PollFd::new(&events, PollFlags::IN)];
-    Ok(poll(&mut ready, Some(&patience)).context("wait for word")? > 0)
+/// Word of what is written in a folder.
+struct Events {
+    #[cfg(target_os = "linux")]
+    descriptor: std::os::fd::OwnedFd,
 }
 
+#[cfg(target_os = "linux")]
+fn watch(folder: &Path) -> anyhow::Result<Events> {
+    use rustix::fs::inotify;
+    let descriptor = inotify::init(inotify::CreateFlags::CLOEXEC).context("watch a folder")?;
+    let wanted = inotify::WatchFlags::CREATE | inotify::WatchFlags::CLOSE_WRITE;
+    inotify::add_watch(&descriptor, folder, wanted).context("watch a folder")?;
+    Ok(Events { descriptor })
+}
+
+/// Elsewhere that is not tried.
 #[cfg(not(target_os = "linux"))]
-fn notices_a_save(folder: &Path) -> anyhow::Result<bool> {
-    let file = tempfile::Builder::new().prefix(".xtask-").tempfile_in(folder);
-    drop(file.context("write a file there")?);
-    Ok(true)
+fn watch(_folder: &Path) -> anyhow::Result<Events> {
+    Ok(Events {})
+}
+
+impl Events {
+    /// Whether there is word, after a moment at the most.
+    #[cfg(target_os = "linux")]
+    fn tell(&self) -> anyhow::Result<bool> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let patience = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let mut ready = [PollFd::new(&self.descriptor, PollFlags::IN)];
+        Ok(poll(&mut ready, Some(&patience)).context("wait for word")? > 0)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn tell(&self) -> anyhow::Result<bool> {
+        Ok(true)
+    }
 }
 
 /// Writes a few MiB, and returns how far the file's time is from now.
