@@ -77,7 +77,15 @@ pub(super) fn crates(workspace: &Workspace) -> Vec<Finding> {
         }
         Ok(said) => {
             let why = said.words.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-            Finding::limited("crates", format!("{tried}: {}", why.trim_end_matches('.')))
+            let why = why.trim_start_matches("error: ").trim_end_matches('.');
+            if why.contains("update the lock file") {
+                return vec![
+                    Finding::limited("crates", format!("{tried}: {why}"))
+                        .means("a Cargo.toml asks for other crates than the course does")
+                        .advice("the lines below name it; `cargo build` takes it as it is"),
+                ];
+            }
+            Finding::limited("crates", format!("{tried}: {why}"))
         }
         Err(error) => Finding::limited("crates", format!("{tried}: {error:#}")),
     };
