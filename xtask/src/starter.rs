@@ -48,8 +48,8 @@ impl Starter {
         names(&self.folder)
     }
 
-    /// Which files differ between `folder` and the starter in what stands at the starter's names: changed,
-    /// missing or added. Relative to both, in order.
+    /// Which files at or below the starter's names differ between `folder` and the starter:
+    /// changed, missing or added. Relative to both, in order.
     ///
     /// # Errors
     ///

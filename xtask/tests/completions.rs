@@ -36,7 +36,8 @@ fn shell(shell: &str, options: &[&str], directory: &Path, script: &str) -> Strin
 /// The candidates of bash for the words of a command line, the last of which is being typed.
 fn bash_at(directory: &Path, before: &str, words: &str) -> Vec<String> {
     let script = format!(
-        "{before}\nsource \"$SCRIPT\"\nCOMP_WORDS=({words})\nCOMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+        "{before}\nsource \"$SCRIPT\"\nCOMP_WORDS=({words})\n\
+         COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
          name=$(complete -p cargo); name=${{name#* -F }}; ${{name%% *}} cargo\n\
          ((${{#COMPREPLY[@]}} == 0)) || printf '%s\\n' \"${{COMPREPLY[@]}}\""
     );
