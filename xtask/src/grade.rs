@@ -18,7 +18,7 @@ use crate::build::{self, Outcome};
 use crate::output::{self, ResultFile};
 use crate::terminal::{self, Progress, STRONG};
 use crate::workspace::{Owner, Workspace};
-use crate::{advice, last, modules};
+use crate::{advice, modules, progress};
 
 /// How much room the scratch folder must have for a grading to begin, in bytes.
 const SCRATCH_PROBE_BYTES: usize = 256 * 1024;
@@ -181,10 +181,10 @@ fn grade(arguments: &Arguments, seed: u64) -> anyhow::Result<Report> {
         });
     }
     drop(sandbox);
-    // Only a grading of everything, under the usual conditions, says how far the learner is.
-    let is_usual = arguments.checks.is_empty() && arguments.deadline_ms == DEFAULT_DEADLINE_MS;
+    // Only the learner's own program, under the usual conditions, says how far the learner is.
+    let is_usual = arguments.deadline_ms == DEFAULT_DEADLINE_MS;
     if arguments.program.is_none() && !arguments.solutions && is_usual {
-        last::keep(&workspace, &modules);
+        progress::keep(&workspace, &modules);
     }
     Ok(Report { seed, modules, error: None })
 }
