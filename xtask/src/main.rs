@@ -6,6 +6,7 @@ mod build;
 mod ci;
 mod grade;
 mod interrupt;
+mod links;
 mod list;
 mod modules;
 mod output;

@@ -128,6 +128,50 @@ fn two_gradings_at_once_keep_both_results() {
 }
 
 #[test]
+fn one_failure_is_told_in_full_and_all_if_asked() {
+    let (scratch, files) = (folder(), folder());
+    let program = files.path().join("quitter");
+    script(&program, "#!/bin/sh\nexit 0\n");
+    let promises = |more: &[&str]| {
+        let mut command = xtask(&course(), scratch.path());
+        command.args(["grade", "tcp-echo", "--check", "ready-line", "--check", "usage"]);
+        let ended = run(command.args(more).arg("--program").arg(&program));
+        assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+        let details = ended.stdout.contains("Also failed");
+        (ended.stdout.matches("  The promise\n").count(), details)
+    };
+    assert_eq!(promises(&[]), (1, true));
+    assert_eq!(promises(&["--all"]), (2, false));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_gets_links_and_a_pipe_does_not() {
+    let (scratch, root) = (folder(), folder());
+    small_course(root.path(), UNTOUCHED, UNTOUCHED);
+    let target = root.path().join("target");
+    let told = |mut command: std::process::Command| {
+        command.current_dir(root.path()).env("CARGO_MANIFEST_DIR", root.path().join("xtask"));
+        command.env("CARGO_TARGET_DIR", &target).env("TMPDIR", scratch.path());
+        command.env("TERM", "xterm-256color").env("FORCE_HYPERLINK", "1").env_remove("NO_COLOR");
+        run(command.env_remove("TERM_PROGRAM")).stdout
+    };
+    let line = [env!("CARGO_BIN_EXE_xtask"), "grade", "tcp-echo", "--check", "usage"];
+    let mut piped = std::process::Command::new(line[0]);
+    piped.args(&line[1..]);
+    let mut on_terminal = std::process::Command::new("script");
+    on_terminal.args(["-qec", &line.join(" "), "/dev/null"]);
+    let (piped, on_terminal) = (told(piped), told(on_terminal));
+    assert!(piped.contains("edit exercises/tcp-echo/src/main.rs:2"), "{piped}");
+    assert!(!piped.contains('\x1b'), "{piped}");
+    let source = root.path().canonicalize().expect("it is there");
+    let source = source.join("exercises/tcp-echo/src/main.rs");
+    let end = format!("{}\x1b\\exercises/tcp-echo/src/main.rs:2", source.display());
+    assert!(on_terminal.contains("\x1b]8;;file://"), "{on_terminal:?}");
+    assert!(on_terminal.contains(&end), "{on_terminal:?}");
+}
+
+#[test]
 fn a_broken_package_is_told_in_cargos_words() {
     let (scratch, root) = (folder(), folder());
     small_course(root.path(), UNTOUCHED, UNTOUCHED);

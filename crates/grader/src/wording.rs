@@ -313,6 +313,12 @@ pub const ALSO_FAILED: &str = "Also failed";
 /// Stands over the command that tells one of them in full.
 pub const DETAILS: &str = "One of them in full, with its hint:";
 
+/// Stands over the command that tells all of them in full.
+pub const ALL_DETAILS: &str = "All of them in full:";
+
+/// Stands over the command that tells more.
+pub const CLEARER: &str = "Clearer hints:";
+
 /// A module of which nothing is written yet, in one line.
 pub fn untouched(checks: u64) -> String {
     format!("{}, not implemented yet", counted(checks, "check", "checks"))

@@ -22,6 +22,8 @@ const TODO_MESSAGES: usize = 4;
 /// The command that grades, and the one that knows what is left of the course.
 const GRADE: &str = "cargo xtask grade";
 const OVERVIEW: &str = "cargo xtask";
+/// The command that tells clearer hints.
+const HINT: &str = "cargo xtask hint";
 /// The points of all core checks of a module.
 const CORE_POINTS: u32 = 100;
 const DIM: Paint = Paint::new().effects(Effects::DIMMED);
@@ -163,7 +165,7 @@ impl Page {
         let in_full = if self.options.all { failed.len() } else { failed.len().min(1) };
         let (full, brief) = failed.split_at(in_full);
         for check in full {
-            self.failure(check);
+            self.failure(module, check);
         }
         if !brief.is_empty() {
             self.heading(0, wording::ALSO_FAILED);
@@ -176,6 +178,9 @@ impl Page {
             self.prose(2, wording::DETAILS);
             let details = self.printable(&format!("{} --check {}", command(module), brief[0].id));
             self.line(&format!("    {details}"));
+            self.prose(2, wording::ALL_DETAILS);
+            let all = self.printable(&format!("{} --all", command(module)));
+            self.line(&format!("    {all}"));
             self.blank();
         }
         if !todo.is_empty() {
@@ -209,7 +214,7 @@ impl Page {
     }
 
     /// The parts of one failure, in their order.
-    fn failure(&mut self, check: &CheckReport) {
+    fn failure(&mut self, module: &ModuleReport, check: &CheckReport) {
         let (mark, paint) = self.mark(check);
         let head = self.paint(paint, &format!("{mark} {}", word(check)));
         let title = format!("{}: {}", check.id, check.title);
@@ -226,9 +231,32 @@ impl Page {
         self.part(wording::EXPECTED, &feedback.expected);
         self.part(wording::GOT, &feedback.got);
         self.part(wording::HINT, &feedback.hint);
-        if !feedback.lesson.is_empty() {
+        let has_lesson = !feedback.lesson.is_empty();
+        if has_lesson {
             self.prose(2, &format!("{} {}", wording::LESSON, feedback.lesson));
+        }
+        // Hints go on for the learner's own program, whose failures are remembered.
+        if is_learners(module) {
+            self.clearer_hints(module, check);
+        }
+        if has_lesson || is_learners(module) {
             self.blank();
+        }
+    }
+
+    /// The command that tells clearer hints; it is typed again, so it stays on one line.
+    fn clearer_hints(&mut self, module: &ModuleReport, check: &CheckReport) {
+        let is_first = module.failures().first().is_some_and(|first| first.id == check.id);
+        let mut command = format!("{HINT} {}", module.module);
+        if !is_first {
+            command = format!("{command} {}", check.id);
+        }
+        let line = format!("  {} {command}", wording::CLEARER);
+        if line.width() <= self.columns {
+            self.line(&line);
+        } else {
+            self.prose(2, wording::CLEARER);
+            self.line(&format!("    {command}"));
         }
     }
 
@@ -379,13 +407,17 @@ fn after_all(modules: &[ModuleReport]) -> (String, String) {
 /// The command that grades a module again.
 fn command(module: &ModuleReport) -> String {
     let name = &module.module;
-    if module.program.starts_with("exercises/") {
+    if is_learners(module) {
         format!("{GRADE} {name}")
     } else if module.program.starts_with("solutions/") {
         format!("{GRADE} {name} --solutions")
     } else {
         format!("{GRADE} {name} --program {}", quoted(&module.program))
     }
+}
+
+fn is_learners(module: &ModuleReport) -> bool {
+    module.program.starts_with("exercises/")
 }
 
 /// A path as a shell takes it for one word.
