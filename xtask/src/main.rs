@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod ci;
 mod grade;
+mod hint;
 mod interrupt;
 mod links;
 mod list;
@@ -35,6 +36,7 @@ enum Command {
     Grade(grade::Arguments),
     List(list::Arguments),
     Quiz(quiz::Arguments),
+    Hint(hint::Arguments),
     Verify(verify::Arguments),
     /// Run all that continuous integration runs: formatting, lints, tests, proof, reference.
     Ci,
@@ -68,6 +70,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Some(Command::Grade(arguments)) => grade::run(arguments),
         Some(Command::List(arguments)) => list::run(arguments),
         Some(Command::Quiz(arguments)) => quiz::run(arguments),
+        Some(Command::Hint(arguments)) => hint::run(arguments),
         Some(Command::Verify(arguments)) => verify::run(arguments),
         Some(Command::Ci) => ci::run(),
         Some(Command::Bench(arguments)) => bench::run(arguments),

@@ -155,6 +155,20 @@ impl Progress {
         (!seen.last.is_empty()).then_some(Seen { status: &seen.last, symptom, hints })
     }
 
+    /// Whether the module built when it was last graded; `None` if it never was.
+    pub fn builds(&self, module: &str) -> Option<bool> {
+        self.modules.get(module).filter(|module| module.graded.is_some()).map(|known| known.builds)
+    }
+
+    /// Notes that so many hints of a check were told for the symptom that it shows now.
+    pub fn told_hints(&mut self, module: &str, check: &str, told: usize) {
+        let seen = self.modules.get_mut(module).and_then(|module| module.checks.get_mut(check));
+        if let Some(seen) = seen {
+            let symptom = seen.symptom.clone().unwrap_or_default();
+            seen.hints.insert(symptom, told);
+        }
+    }
+
     /// Takes in what a grading showed at `now` (RFC 3339).
     fn take_in(&mut self, report: &ModuleReport, now: &str) {
         let module = self.modules.entry(report.module.clone()).or_default();

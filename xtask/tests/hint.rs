@@ -1,0 +1,113 @@
+//! What `hint` tells after which grading. The gradings stand in a progress file that is written
+//! here; that `grade` writes such a file is tested with it.
+#![cfg(unix)]
+
+mod support;
+
+use std::path::Path;
+
+use support::{Ended, folder, run, small_course, xtask};
+
+const UNTOUCHED: &str = "fn main() {\n    todo!(\"write it\")\n}\n";
+
+/// Progress of tcp-echo, built or not, that stopped at a check, with a line for each.
+fn progress(root: &Path, builds: bool, stopped_at: &str, checks: &[&str]) {
+    let text = format!(
+        "[tcp-echo]\nbuilds = {builds}\ngraded = \"2026-01-01T00:00:00Z\"\n\
+         stopped_at = \"{stopped_at}\"\n\n[tcp-echo.checks]\n{}\n",
+        checks.join("\n")
+    );
+    fs_err::write(root.join(".progress.toml"), text).expect("write the progress");
+}
+
+fn hint(root: &Path, arguments: &[&str]) -> Ended {
+    let scratch = folder();
+    run(xtask(root, scratch.path()).arg("hint").args(arguments))
+}
+
+/// What `hint` tells, its lines joined.
+fn told(root: &Path, arguments: &[&str]) -> String {
+    let ended = hint(root, arguments);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+const FAILED: &str = "half-close = { best = \"failed\", last = \"failed\", symptom = \"reset\" }";
+
+#[test]
+fn each_call_is_clearer_and_the_last_says_so() {
+    let root = folder();
+    small_course(root.path(), UNTOUCHED, UNTOUCHED);
+    progress(root.path(), true, "half-close", &[FAILED]);
+    let seen = "The server let go of the socket while bytes were unread";
+    let mechanism = "A half-close ends one direction.";
+    let cure = "Echo everything that read returns before 0";
+    for call in 1..=4 {
+        let told = told(root.path(), &["tcp-echo"]);
+        assert!(told.starts_with("tcp-echo, half-close: "), "{told}");
+        assert!(told.contains("reset, the connection was broken off"), "{told}");
+        let texts = [seen, mechanism, cure].map(|text| told.contains(text));
+        assert_eq!(texts, [call >= 1, call >= 2, call >= 3], "call {call}: {told}");
+        assert_eq!(told.contains("That was the last hint."), call >= 3, "{told}");
+        assert_eq!(told.contains("cargo xtask solution tcp-echo --anyway"), call >= 3, "{told}");
+    }
+    let again = told(root.path(), &["tcp-echo", "half-close", "--again"]);
+    assert!(again.contains("Hint 1 of 3") && !again.contains("Hint 2 of 3"), "{again}");
+    let next = told(root.path(), &[]);
+    assert!(next.contains("Hint 2 of 3") && !next.contains("Hint 3 of 3"), "{next}");
+}
+
+#[test]
+fn another_mistake_has_hints_of_its_own() {
+    let root = folder();
+    small_course(root.path(), UNTOUCHED, UNTOUCHED);
+    progress(root.path(), true, "half-close", &[FAILED]);
+    told(root.path(), &["tcp-echo"]);
+    let path = root.path().join(".progress.toml");
+    let known = fs_err::read_to_string(&path).expect("the progress is there");
+    assert!(known.contains("hints = { reset = 1 }"), "{known}");
+    let other = known.replace("symptom = \"reset\"", "symptom = \"still-open\"");
+    fs_err::write(&path, other).expect("write the progress");
+    let told = told(root.path(), &["tcp-echo"]);
+    assert!(told.contains("Everything came back, but not the end"), "{told}");
+    assert!(told.contains("Hint 1 of 3") && !told.contains("Hint 2 of 3"), "{told}");
+    let known = fs_err::read_to_string(&path).expect("the progress is there");
+    assert!(known.contains("hints = { reset = 1, still-open = 1 }"), "{known}");
+}
+
+#[test]
+fn a_program_that_is_not_begun_is_pointed_to_its_todo() {
+    let root = folder();
+    small_course(root.path(), UNTOUCHED, UNTOUCHED);
+    let todo = FAILED.replace("\"reset\"", "\"not-implemented\"");
+    progress(root.path(), true, "half-close", &[&todo]);
+    let told = told(root.path(), &["tcp-echo"]);
+    assert!(told.contains("Your program ran into a `todo!()`."), "{told}");
+}
+
+#[test]
+fn without_a_failure_it_says_what_else_to_do() {
+    let root = folder();
+    small_course(root.path(), UNTOUCHED, UNTOUCHED);
+    hint(root.path(), &[]).refuses(&["nothing was graded yet", "cargo xtask grade tcp-echo"]);
+    hint(root.path(), &["tcp-echo"]).refuses(&["tcp-echo was not graded yet", "first run"]);
+    progress(root.path(), false, "half-close", &[FAILED]);
+    assert!(told(root.path(), &["tcp-echo"]).contains("did not build"));
+    let checks = [
+        "half-close = { best = \"passed\", last = \"skipped\" }",
+        "one-message = { best = \"failed\", last = \"failed\", symptom = \"stalled\" }",
+        "usage = { best = \"passed\", last = \"passed\" }",
+        "ipv6 = { best = \"unsupported\", last = \"unsupported\" }",
+    ];
+    progress(root.path(), true, "gone", &checks);
+    let of = |check: &str| told(root.path(), &["tcp-echo", check]);
+    assert!(of("half-close").contains("cargo xtask hint tcp-echo one-message"));
+    assert!(of("usage").contains("It passed when last graded"));
+    assert!(of("ipv6").contains("When last graded it was unsupported"));
+    assert!(told(root.path(), &[]).starts_with("tcp-echo, one-message:"));
+    hint(root.path(), &["tcp-echo", "port-taken"]).refuses(&["`port-taken` was not run yet"]);
+    hint(root.path(), &["tcp-echo", "halfclose"]).refuses(&["`halfclose`", "`half-close`"]);
+    hint(root.path(), &["tpc-echo"]).refuses(&["did you mean `tcp-echo`?"]);
+    progress(root.path(), true, "gone", &checks[2..]);
+    assert!(told(root.path(), &[]).contains("Nothing failed when tcp-echo was last graded"));
+}
