@@ -4,6 +4,7 @@ mod advice;
 mod bench;
 mod build;
 mod ci;
+mod explain;
 mod grade;
 mod hint;
 mod interrupt;
@@ -37,6 +38,7 @@ enum Command {
     List(list::Arguments),
     Quiz(quiz::Arguments),
     Hint(hint::Arguments),
+    Explain(explain::Arguments),
     Verify(verify::Arguments),
     /// Run all that continuous integration runs: formatting, lints, tests, proof, reference.
     Ci,
@@ -71,6 +73,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Some(Command::List(arguments)) => list::run(arguments),
         Some(Command::Quiz(arguments)) => quiz::run(arguments),
         Some(Command::Hint(arguments)) => hint::run(arguments),
+        Some(Command::Explain(arguments)) => explain::run(arguments),
         Some(Command::Verify(arguments)) => verify::run(arguments),
         Some(Command::Ci) => ci::run(),
         Some(Command::Bench(arguments)) => bench::run(arguments),

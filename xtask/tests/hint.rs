@@ -1,4 +1,4 @@
-//! What `hint` tells after which grading. The gradings stand in a progress file that is written
+//! What `hint` tells after which grading, and `explain` without one. The gradings stand in a progress file that is written
 //! here; that `grade` writes such a file is tested with it.
 #![cfg(unix)]
 
@@ -110,4 +110,34 @@ fn without_a_failure_it_says_what_else_to_do() {
     hint(root.path(), &["tpc-echo"]).refuses(&["did you mean `tcp-echo`?"]);
     progress(root.path(), true, "gone", &checks[2..]);
     assert!(told(root.path(), &[]).contains("Nothing failed when tcp-echo was last graded"));
+}
+
+#[test]
+fn a_check_is_explained_without_a_grading() {
+    let root = folder();
+    small_course(root.path(), UNTOUCHED, UNTOUCHED);
+    let explain = |arguments: &[&str]| {
+        let scratch = folder();
+        let mut command = xtask(root.path(), scratch.path());
+        command.arg("explain").args(arguments).env("COLUMNS", "60").env("LC_ALL", "C");
+        run(&mut command)
+    };
+    let ended = explain(&["tcp-echo", "client-message"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let text = &ended.stdout;
+    assert!(text.is_ascii() && text.lines().all(|line| line.len() <= 64), "{text}");
+    let parts =
+        ["core, 5 points", "It was not run yet.", "  The promise", "  Step by step", "    1. "];
+    for part in
+        parts.into_iter().chain(["  The rule", "README.md#your-task", "--check client-message"])
+    {
+        assert!(text.contains(part), "no {part:?} in:\n{text}");
+    }
+    progress(root.path(), true, "half-close", &[FAILED]);
+    let text = explain(&["tcp-echo", "half-close"]).stdout;
+    assert!(text.contains("When last graded it failed: reset,"), "{text}");
+    assert!(text.contains("it runs if one-message passed"), "{text}");
+    explain(&["tcp-echo", "halfclose"]).refuses(&["`halfclose`", "`half-close`"]);
+    explain(&["tpc-echo", "usage"]).refuses(&["did you mean `tcp-echo`?"]);
+    explain(&["tcp-echo"]).refuses(&["<CHECK>"]);
 }

@@ -42,6 +42,12 @@ pub struct CheckEntry {
     pub lesson: String,
     /// What the program promises, in one sentence.
     pub promise: String,
+    /// What the check does, step by step: what is sent, and what is expected.
+    #[serde(default)]
+    pub steps: Vec<String>,
+    /// The rule behind it: what the kernel or the protocol does, and what follows for a program.
+    #[serde(default)]
+    pub rule: String,
     /// Hints in rising clarity: the first names what is seen, the last is all but the answer. The
     /// first one gives way to that of a mistake below, where one fits.
     pub hints: Vec<String>,
