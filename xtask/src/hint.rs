@@ -36,9 +36,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
     let progress = progress::read(&workspace);
-    let name = module(&workspace, arguments, &progress)?;
+    let (name, check) = chosen(&workspace, arguments, &progress)?;
     let manifest = workspace.manifest(name)?;
-    let check = arguments.check.as_deref().map(|id| manifest_check(&manifest, id)).transpose()?;
+    let check = check.map(|id| manifest_check(&manifest, id)).transpose()?;
     let options = terminal::text_options(terminal::stdout_colours());
     let about = find(&manifest, &progress, check)?;
     let (told, level) = tell(&manifest, &about, arguments.again, &options);
@@ -68,24 +68,35 @@ pub fn manifest_check<'a>(manifest: &'a Manifest, id: &str) -> anyhow::Result<&'
     bail!("there is no check `{id}` in {}; {nearest}", manifest.name)
 }
 
-fn module(
+/// The module and the check that are meant. Inside a module its name may be left out.
+fn chosen<'a>(
     workspace: &Workspace,
-    arguments: &Arguments,
+    arguments: &'a Arguments,
     progress: &Progress,
-) -> anyhow::Result<&'static str> {
-    if let Some(name) = &arguments.module {
-        return Ok(modules::find(name)?.name);
-    }
+) -> anyhow::Result<(&'static str, Option<&'a str>)> {
+    let check = arguments.check.as_deref();
     let here = workspace.module_stood_in().map(|module| module.name);
     let names = modules::TAUGHT.iter().map(|module| module.name);
-    let Some(name) = here.or_else(|| progress.last_graded(names)) else {
-        bail!(
+    let usual = here.or_else(|| progress.last_graded(names));
+    match (arguments.module.as_deref(), usual) {
+        (Some(given), usual) => match (modules::find(given), usual) {
+            (Ok(module), _) => Ok((module.name, check)),
+            (Err(_), Some(usual)) if check.is_none() && is_check(workspace, usual, given)? => {
+                Ok((usual, Some(given)))
+            }
+            (Err(error), _) => Err(error),
+        },
+        (None, Some(usual)) => Ok((usual, check)),
+        (None, None) => bail!(
             "nothing was graded yet, and a hint is for a mistake that a grading has shown; begin \
              with `cargo xtask grade {}`",
             modules::TAUGHT.first().map_or("MODULE", |module| module.name)
-        )
-    };
-    Ok(name)
+        ),
+    }
+}
+
+fn is_check(workspace: &Workspace, module: &str, id: &str) -> anyhow::Result<bool> {
+    Ok(workspace.manifest(module)?.checks.iter().any(|check| check.id == id))
 }
 
 /// What there is to tell.

@@ -150,25 +150,37 @@ fn a_terminal_gets_links_and_a_pipe_does_not() {
     let (scratch, root) = (folder(), folder());
     small_course(root.path(), UNTOUCHED, UNTOUCHED);
     let target = root.path().join("target");
-    let told = |mut command: std::process::Command| {
+    let told = |mut command: std::process::Command, more: &str| {
         command.current_dir(root.path()).env("CARGO_MANIFEST_DIR", root.path().join("xtask"));
         command.env("CARGO_TARGET_DIR", &target).env("TMPDIR", scratch.path());
         command.env("TERM", "xterm-256color").env("FORCE_HYPERLINK", "1").env_remove("NO_COLOR");
-        run(command.env_remove("TERM_PROGRAM")).stdout
+        run(command.env_remove("TERM_PROGRAM").env(more, "1")).stdout
     };
     let line = [env!("CARGO_BIN_EXE_xtask"), "grade", "tcp-echo", "--check", "usage"];
-    let mut piped = std::process::Command::new(line[0]);
-    piped.args(&line[1..]);
-    let mut on_terminal = std::process::Command::new("script");
-    on_terminal.args(["-qec", &line.join(" "), "/dev/null"]);
-    let (piped, on_terminal) = (told(piped), told(on_terminal));
-    assert!(piped.contains("edit exercises/tcp-echo/src/main.rs:2"), "{piped}");
-    assert!(!piped.contains('\x1b'), "{piped}");
+    let piped = || {
+        let mut command = std::process::Command::new(line[0]);
+        command.args(&line[1..]);
+        command
+    };
+    let on_terminal = || {
+        let mut command = std::process::Command::new("script");
+        command.args(["-qec", &line.join(" "), "/dev/null"]);
+        command
+    };
+    let link = "\x1b]8;;";
+    for (command, more) in
+        [(piped(), "IGNORED"), (piped(), "CLICOLOR_FORCE"), (on_terminal(), "NO_COLOR")]
+    {
+        let text = told(command, more);
+        assert!(text.contains("edit exercises/tcp-echo/src/main.rs:2"), "{more}: {text}");
+        assert!(!text.contains(link), "{more}: {text}");
+    }
+    let text = told(on_terminal(), "IGNORED");
     let source = root.path().canonicalize().expect("it is there");
     let source = source.join("exercises/tcp-echo/src/main.rs");
     let end = format!("{}\x1b\\exercises/tcp-echo/src/main.rs:2", source.display());
-    assert!(on_terminal.contains("\x1b]8;;file://"), "{on_terminal:?}");
-    assert!(on_terminal.contains(&end), "{on_terminal:?}");
+    assert!(text.contains(&format!("{link}file://")), "{text:?}");
+    assert!(text.contains(&end), "{text:?}");
 }
 
 #[test]
