@@ -165,7 +165,8 @@ mod tests {
         let check = |id: &str, kind: &str, points: u32| {
             format!(
                 "[[check]]\nid = \"{id}\"\ntitle = \"A\"\nkind = \"{kind}\"\npoints = {points}\n\
-                 lesson = \"a\"\npromise = \"It does.\"\nhints = [\"Do it.\"]\n"
+                 lesson = \"a\"\npromise = \"It does.\"\nhints = [\"Do it.\"]\n\
+             steps = [\"It is started.\"]\nrule = \"It must.\"\n"
             )
         };
         let text = format!(

@@ -547,7 +547,8 @@ mod tests {
         let checks = ids.iter().map(|id| {
             format!(
                 "[[check]]\nid = \"{id}\"\ntitle = \"A\"\nkind = \"core\"\npoints = 5\n\
-                 lesson = \"a\"\npromise = \"It does.\"\nhints = [\"Do it.\"]\n"
+                 lesson = \"a\"\npromise = \"It does.\"\nhints = [\"Do it.\"]\n\
+             steps = [\"It is started.\"]\nrule = \"It must.\"\n"
             )
         });
         let text = format!("name = \"tcp-echo\"\ntitle = \"M\"\n{}", checks.collect::<String>());

@@ -268,7 +268,8 @@ mod tests {
 
     const GOOD: &str = "name = \"m\"\ntitle = \"M\"\n\n\
         [[check]]\nid = \"a\"\ntitle = \"A\"\nkind = \"core\"\n\
-        points = 100\nlesson = \"a\"\npromise = \"It does.\"\nhints = [\"Do it.\"]\n";
+        points = 100\nlesson = \"a\"\npromise = \"It does.\"\n\
+        steps = [\"It is started.\"]\nrule = \"It must.\"\nhints = [\"Do it.\"]\n";
 
     fn error(text: &str) -> String {
         match Manifest::parse(text, Path::new("m/module.toml")) {
@@ -298,7 +299,7 @@ mod tests {
         let second = GOOD.split_once("[[check]]").map(|(_, check)| check).unwrap_or_default();
         let told = error(&format!("{GOOD}\n[[check]]{second}"));
         assert!(
-            told.starts_with("m/module.toml:14:1: the check `a` stands here a second"),
+            told.starts_with("m/module.toml:16:1: the check `a` stands here a second"),
             "{told}"
         );
         let told = error(&format!("{GOOD}needs = [\"b\"]\n"));
