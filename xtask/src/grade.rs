@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use grader::manifest::{CheckEntry, Manifest};
 use grader::module::{Module, Target};
+use grader::report::text::TextOptions;
 use grader::report::{self, CheckReport, Feedback, ModuleReport, Report, Status};
 use grader::wording;
 use sandbox::Sandbox;
@@ -18,7 +19,7 @@ use crate::build::{self, Outcome};
 use crate::output::{self, ResultFile};
 use crate::terminal::{self, Progress, STRONG};
 use crate::workspace::{Owner, Workspace};
-use crate::{advice, last, modules};
+use crate::{advice, links, modules, progress};
 
 /// How much room the scratch folder must have for a grading to begin, in bytes.
 const SCRATCH_PROBE_BYTES: usize = 256 * 1024;
@@ -44,6 +45,9 @@ pub struct Arguments {
     /// How the result is told.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Tell every failure in full, and every module line by line.
+    #[arg(long)]
+    all: bool,
     /// Write the result to this file; the terminal then shows it as text.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -84,6 +88,7 @@ impl Arguments {
             solutions: true,
             program: None,
             format: Format::Text,
+            all: false,
             out: None,
             seed: None,
             deadline_ms: DEFAULT_DEADLINE_MS,
@@ -108,12 +113,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             let error_text = Some(format!("{error:#}"));
             let report = Report { seed, modules: Vec::new(), error: error_text };
             if arguments.format == Format::Json {
-                tell(arguments.format, &report, out.as_ref())?;
+                tell(arguments, &report, out.as_ref())?;
             }
             return Err(error);
         }
     };
-    tell(arguments.format, &report, out.as_ref())?;
+    tell(arguments, &report, out.as_ref())?;
     if let Some(advice) = shortage(&report) {
         anstream::eprintln!("{STRONG}help:{STRONG:#} {advice}");
     }
@@ -181,10 +186,10 @@ fn grade(arguments: &Arguments, seed: u64) -> anyhow::Result<Report> {
         });
     }
     drop(sandbox);
-    // Only a grading of everything, under the usual conditions, says how far the learner is.
-    let is_usual = arguments.checks.is_empty() && arguments.deadline_ms == DEFAULT_DEADLINE_MS;
+    // Only the learner's own program, under the usual conditions, says how far the learner is.
+    let is_usual = arguments.deadline_ms == DEFAULT_DEADLINE_MS;
     if arguments.program.is_none() && !arguments.solutions && is_usual {
-        last::keep(&workspace, &modules);
+        progress::keep(&workspace, &modules);
     }
     Ok(Report { seed, modules, error: None })
 }
@@ -315,27 +320,29 @@ fn does_not_build(choice: &Choice, owner: Owner, errors: String) -> ModuleReport
     }
 }
 
-fn tell(format: Format, report: &Report, out: Option<&ResultFile>) -> anyhow::Result<()> {
-    let in_format = |colour: bool| match format {
-        Format::Text => text(report, colour),
+fn tell(arguments: &Arguments, report: &Report, out: Option<&ResultFile>) -> anyhow::Result<()> {
+    let text = |colour: bool| text(report, arguments.all, colour);
+    let in_format = |colour: bool| match arguments.format {
+        Format::Text => text(colour),
         Format::Json => json(report),
     };
-    match out {
-        None => output::print(&in_format(terminal::stdout_colours())?),
-        Some(file) => {
-            file.write(&plain(in_format(false)?))?;
-            output::print(&text(report, terminal::stdout_colours())?)
-        }
+    if let Some(file) = out {
+        file.write(&plain(in_format(false)?))?;
     }
+    if out.is_none() && arguments.format == Format::Json {
+        return output::print(&json(report)?);
+    }
+    output::print(&links::linked(text(terminal::stdout_colours())?))
 }
 
 fn plain(told: Vec<u8>) -> Vec<u8> {
     anstream::adapter::strip_bytes(&told).into_vec()
 }
 
-fn text(report: &Report, colour: bool) -> anyhow::Result<Vec<u8>> {
+fn text(report: &Report, all: bool, colour: bool) -> anyhow::Result<Vec<u8>> {
     let mut told = Vec::new();
-    report::text::write(report, &terminal::text_options(colour), &mut told)?;
+    let options = TextOptions { all, ..terminal::text_options(colour) };
+    report::text::write(report, &options, &mut told)?;
     Ok(told)
 }
 

@@ -6,14 +6,17 @@ mod build;
 mod ci;
 mod completions;
 mod doctor;
+mod explain;
 mod grade;
+mod hint;
 mod interrupt;
-mod last;
+mod links;
 mod list;
 mod modules;
 mod output;
 mod overview;
 mod picture;
+mod progress;
 mod quiz;
 mod reset;
 mod solution;
@@ -43,6 +46,8 @@ enum Command {
     Reset(reset::Arguments),
     Solution(solution::Arguments),
     Doctor(doctor::Arguments),
+    Hint(hint::Arguments),
+    Explain(explain::Arguments),
     Verify(verify::Arguments),
     /// Run all that continuous integration runs: formatting, lints, tests, proof, reference.
     Ci,
@@ -82,6 +87,8 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Some(Command::Reset(arguments)) => reset::run(arguments),
         Some(Command::Solution(arguments)) => solution::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
+        Some(Command::Hint(arguments)) => hint::run(arguments),
+        Some(Command::Explain(arguments)) => explain::run(arguments),
         Some(Command::Verify(arguments)) => verify::run(arguments),
         Some(Command::Ci) => ci::run(),
         Some(Command::Bench(arguments)) => bench::run(arguments),

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 
-use crate::last::{self, Last};
+use crate::progress;
 use crate::terminal::STRONG;
 use crate::workspace::{Owner, Workspace};
 use crate::{modules, output, starter, terminal};
@@ -94,8 +94,9 @@ struct Earned {
 
 /// What the last grading showed, if there was one.
 fn last_grading(workspace: &Workspace, module: &str) -> Option<Earned> {
-    let Last { core_passed, score, max_score, .. } = last::read(workspace, module)?;
-    Some(Earned { is_done: core_passed, score, max_score })
+    let manifest = workspace.manifest(module).ok()?;
+    let standing = progress::read(workspace).standing(&manifest)?;
+    Some(Earned { is_done: standing.is_done, score: standing.score, max_score: standing.max_score })
 }
 
 fn is_earned(earned: Option<&Earned>) -> bool {

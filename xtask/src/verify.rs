@@ -5,6 +5,7 @@
 //! everything, each known-wrong program fails the checks that it names with the hint that names its
 //! misconception, and nothing outlives the run.
 
+mod chains;
 mod content;
 mod judgement;
 mod leftovers;
@@ -28,9 +29,9 @@ use sandbox::Sandbox;
 pub use self::content::anchors;
 use crate::build;
 use crate::grade::{self, Choice};
-use crate::modules;
-use crate::terminal::{BAD, GOOD, Progress, STRONG};
+use crate::terminal::{self, BAD, GOOD, Progress, STRONG};
 use crate::workspace::{Owner, Workspace};
+use crate::{modules, output};
 use judgement::Coverage;
 use wrong::{Compiler, Wrong};
 
@@ -52,6 +53,9 @@ pub struct Arguments {
     /// Take only the known-wrong programs of this name; what they cover together is then not asked.
     #[arg(long = "wrong", value_name = "NAME")]
     only_wrong: Vec<String>,
+    /// Only print the hints that each known-wrong program leads to, to be read; run nothing.
+    #[arg(long)]
+    hints: bool,
     /// How many known-wrong programs are compiled and graded at the same time.
     #[arg(long, value_name = "N", default_value_t = JOBS)]
     jobs: usize,
@@ -70,6 +74,7 @@ impl Arguments {
         Self {
             modules: Vec::new(),
             only_wrong: Vec::new(),
+            hints: false,
             jobs: JOBS,
             seed: None,
             wrong_deadline_ms: WRONG_DEADLINE_MS,
@@ -86,6 +91,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
     let seed = arguments.seed.unwrap_or_else(grade::random_seed);
     let modules = workspace.chosen_modules(&arguments.modules)?;
+    if arguments.hints {
+        for module in modules {
+            let proof = Proof::new(&workspace, module, arguments, seed)?;
+            let (programs, _) = proof.wanted_programs()?;
+            let options = terminal::text_options(terminal::stdout_colours());
+            let told = chains::told(&proof.choice.manifest, &programs, &options);
+            output::print(told.as_bytes())?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     anstream::println!("seed {seed}");
     let mut count = 0;
     for module in modules {
@@ -219,13 +234,8 @@ impl<'a> Proof<'a> {
         self.wrong_programs(sandbox, &build.libraries, &mut coverage)
     }
 
-    fn wrong_programs(
-        &mut self,
-        sandbox: &Sandbox,
-        libraries: &[(String, PathBuf)],
-        coverage: &mut Coverage,
-    ) -> anyhow::Result<()> {
-        let began = Instant::now();
+    /// The known-wrong programs that were asked for, and a sentence for each that cannot be read.
+    fn wanted_programs(&self) -> anyhow::Result<(Vec<Wrong>, Vec<String>)> {
         let name = self.choice.module.name;
         let (mut programs, problems) = wrong::all(self.workspace, name)?;
         let wanted = &self.arguments.only_wrong;
@@ -237,10 +247,22 @@ impl<'a> Proof<'a> {
         if !wanted.is_empty() {
             programs.retain(|program| wanted.contains(&program.name));
         }
+        Ok((programs, problems))
+    }
+
+    fn wrong_programs(
+        &mut self,
+        sandbox: &Sandbox,
+        libraries: &[(String, PathBuf)],
+        coverage: &mut Coverage,
+    ) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let name = self.choice.module.name;
+        let (programs, problems) = self.wanted_programs()?;
         let compiler = Compiler::new(self.workspace, name, libraries)?;
         self.tell("known-wrong programs", &problems, began, &format!("{}", programs.len()));
         self.prove_wrong(sandbox, &compiler, &programs, coverage);
-        if wanted.is_empty() {
+        if self.arguments.only_wrong.is_empty() {
             self.tell(
                 "every check and every hint is reached",
                 &coverage.gaps(),

@@ -53,6 +53,12 @@ impl Workspace {
         Ok(Self { root, target })
     }
 
+    /// A course at `root`, whatever stands there.
+    #[cfg(test)]
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_path_buf(), target: root.join("target") }
+    }
+
     /// The course's folder, absolute and without symbolic links.
     pub fn root(&self) -> &Path {
         &self.root

@@ -57,6 +57,133 @@ fn a_warning_is_shown_and_fails_nothing_by_itself() {
 }
 
 #[test]
+fn a_grading_in_a_modules_folder_takes_that_module() {
+    let (scratch, root) = (folder(), folder());
+    small_course(root.path(), UNTOUCHED, UNTOUCHED);
+    let target = root.path().join("target");
+    let inside = root.path().join("exercises/tcp-echo/src");
+    let mut command = xtask(root.path(), scratch.path());
+    command.args(["grade", "--format", "json"]).env("CARGO_TARGET_DIR", &target);
+    let ended = run(command.current_dir(&inside));
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    let document: Value = serde_json::from_str(&ended.stdout).expect("one document");
+    let modules = document["modules"].as_array().expect("the modules");
+    let names: Vec<&Value> = modules.iter().map(|module| &module["module"]).collect();
+    assert_eq!(names, ["tcp-echo"]);
+
+    // A folder of the course that is no module's: all modules are meant, and one has no program.
+    let mut command = xtask(root.path(), scratch.path());
+    command.arg("grade").env("CARGO_TARGET_DIR", &target);
+    let ended = run(command.current_dir(root.path().join("exercises")));
+    ended.refuses(&["cannot build tcp-echo", "did not match any packages"]);
+}
+
+#[test]
+fn what_a_grading_showed_is_kept_and_a_broken_file_put_aside() {
+    let (scratch, root) = (folder(), folder());
+    small_course(root.path(), UNTOUCHED, UNTOUCHED);
+    let target = root.path().join("target");
+    let file = root.path().join(".progress.toml");
+    fs_err::write(&file, "[tcp-echo\n").expect("write a broken file");
+    let mut command = xtask(root.path(), scratch.path());
+    command.args(["grade", "tcp-echo", "--check", "half-close", "--check", "usage"]);
+    let ended = run(command.env("CARGO_TARGET_DIR", &target));
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("kept as .progress.toml.broken-1"), "{}", ended.stderr);
+    let aside = fs_err::read_to_string(root.path().join(".progress.toml.broken-1"));
+    assert_eq!(aside.expect("it is kept"), "[tcp-echo\n");
+    let text = fs_err::read_to_string(&file).expect("a new file is begun");
+    let half_close = "half-close = { best = \"failed\", last = \"failed\", \
+                      symptom = \"not-implemented\" }";
+    assert!(text.contains(half_close), "{text}");
+
+    // Neither the reference nor another program says how far the learner is.
+    for more in [&["--solutions"][..], &["--program", "/bin/false"]] {
+        let mut command = xtask(root.path(), scratch.path());
+        command.args(["grade", "tcp-echo", "--check", "usage"]).args(more);
+        assert_eq!(run(command.env("CARGO_TARGET_DIR", &target)).status, Some(1));
+        assert_eq!(fs_err::read_to_string(&file).expect("the file is there"), text);
+    }
+}
+
+#[test]
+fn two_gradings_at_once_keep_both_results() {
+    let (scratch, root) = (folder(), folder());
+    small_course(root.path(), UNTOUCHED, UNTOUCHED);
+    let target = root.path().join("target");
+    let checks = ["half-close", "usage", "port-taken"];
+    let grade = |check: &str| {
+        let mut command = xtask(root.path(), scratch.path());
+        command.args(["grade", "tcp-echo", "--check", check]).env("CARGO_TARGET_DIR", &target);
+        command.stdout(std::process::Stdio::null());
+        command.spawn().expect("the runner starts")
+    };
+    for mut grading in checks.map(grade) {
+        assert_eq!(grading.wait().expect("it ends").code(), Some(1));
+    }
+    let text = fs_err::read_to_string(root.path().join(".progress.toml")).expect("it was kept");
+    for check in checks {
+        assert!(text.contains(&format!("\n{check} = {{ best = \"failed\"")), "{text}");
+    }
+}
+
+#[test]
+fn one_failure_is_told_in_full_and_all_if_asked() {
+    let (scratch, files) = (folder(), folder());
+    let program = files.path().join("quitter");
+    script(&program, "#!/bin/sh\nexit 0\n");
+    let promises = |more: &[&str]| {
+        let mut command = xtask(&course(), scratch.path());
+        command.args(["grade", "tcp-echo", "--check", "ready-line", "--check", "usage"]);
+        let ended = run(command.args(more).arg("--program").arg(&program));
+        assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+        let details = ended.stdout.contains("Also failed");
+        (ended.stdout.matches("  The promise\n").count(), details)
+    };
+    assert_eq!(promises(&[]), (1, true));
+    assert_eq!(promises(&["--all"]), (2, false));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_gets_links_and_a_pipe_does_not() {
+    let (scratch, root) = (folder(), folder());
+    small_course(root.path(), UNTOUCHED, UNTOUCHED);
+    let target = root.path().join("target");
+    let told = |mut command: std::process::Command, more: &str| {
+        command.current_dir(root.path()).env("CARGO_MANIFEST_DIR", root.path().join("xtask"));
+        command.env("CARGO_TARGET_DIR", &target).env("TMPDIR", scratch.path());
+        command.env("TERM", "xterm-256color").env("FORCE_HYPERLINK", "1").env_remove("NO_COLOR");
+        run(command.env_remove("TERM_PROGRAM").env(more, "1")).stdout
+    };
+    let line = [env!("CARGO_BIN_EXE_xtask"), "grade", "tcp-echo", "--check", "usage"];
+    let piped = || {
+        let mut command = std::process::Command::new(line[0]);
+        command.args(&line[1..]);
+        command
+    };
+    let on_terminal = || {
+        let mut command = std::process::Command::new("script");
+        command.args(["-qec", &line.join(" "), "/dev/null"]);
+        command
+    };
+    let link = "\x1b]8;;";
+    for (command, more) in
+        [(piped(), "IGNORED"), (piped(), "CLICOLOR_FORCE"), (on_terminal(), "NO_COLOR")]
+    {
+        let text = told(command, more);
+        assert!(text.contains("edit exercises/tcp-echo/src/main.rs:2"), "{more}: {text}");
+        assert!(!text.contains(link), "{more}: {text}");
+    }
+    let text = told(on_terminal(), "IGNORED");
+    let source = root.path().canonicalize().expect("it is there");
+    let source = source.join("exercises/tcp-echo/src/main.rs");
+    let end = format!("{}\x1b\\exercises/tcp-echo/src/main.rs:2", source.display());
+    assert!(text.contains(&format!("{link}file://")), "{text:?}");
+    assert!(text.contains(&end), "{text:?}");
+}
+
+#[test]
 fn a_broken_package_is_told_in_cargos_words() {
     let (scratch, root) = (folder(), folder());
     small_course(root.path(), UNTOUCHED, UNTOUCHED);

@@ -14,6 +14,7 @@ pub mod look;
 pub mod manifest;
 pub mod module;
 pub mod names;
+pub mod page;
 pub mod pattern;
 pub mod process;
 pub mod record;

@@ -1,9 +1,11 @@
 //! A module's manifest, `crates/MODULE/module.toml`: what each check is worth and how it is told.
 
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
+use std::{fmt, io, iter};
 
 use serde::Deserialize;
+
+use crate::wording;
 
 /// The whole manifest.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,7 +42,14 @@ pub struct CheckEntry {
     pub lesson: String,
     /// What the program promises, in one sentence.
     pub promise: String,
-    /// Hints in rising clarity; the first is shown when no mistake below fits.
+    /// What the check does, step by step: what is sent, and what is expected.
+    #[serde(default)]
+    pub steps: Vec<String>,
+    /// The rule behind it: what the kernel or the protocol does, and what follows for a program.
+    #[serde(default)]
+    pub rule: String,
+    /// Hints in rising clarity: the first names what is seen, the last is all but the answer. The
+    /// first one gives way to that of a mistake below, where one fits.
     pub hints: Vec<String>,
     /// Hints for mistakes that the check can tell by their symptom.
     #[serde(default, rename = "mistake")]
@@ -55,6 +64,30 @@ pub struct Mistake {
     pub symptom: String,
     /// The hint that names the misconception.
     pub hint: String,
+    /// Clearer hints that follow it, where those of the check, from the second on, lead elsewhere.
+    #[serde(default)]
+    pub further: Vec<String>,
+}
+
+impl CheckEntry {
+    /// The hints for a failure with this symptom, each clearer than the one before. The first is
+    /// the one that the report of the failure tells.
+    pub fn hints_for(&self, symptom: &str) -> Vec<&str> {
+        let mistake = self.mistakes.iter().find(|mistake| mistake.symptom == symptom);
+        let general = || self.hints.iter().skip(1).map(String::as_str);
+        match mistake {
+            Some(Mistake { hint, further, .. }) if further.is_empty() => {
+                iter::once(hint.as_str()).chain(general()).collect()
+            }
+            Some(Mistake { hint, further, .. }) => {
+                iter::once(hint).chain(further).map(String::as_str).collect()
+            }
+            None if symptom == wording::NOT_IMPLEMENTED => {
+                iter::once(wording::NOT_IMPLEMENTED_HINT).chain(general()).collect()
+            }
+            None => self.hints.iter().map(String::as_str).collect(),
+        }
+    }
 }
 
 /// Whether a check is part of the 100 points.
@@ -235,7 +268,8 @@ mod tests {
 
     const GOOD: &str = "name = \"m\"\ntitle = \"M\"\n\n\
         [[check]]\nid = \"a\"\ntitle = \"A\"\nkind = \"core\"\n\
-        points = 100\nlesson = \"a\"\npromise = \"It does.\"\nhints = [\"Do it.\"]\n";
+        points = 100\nlesson = \"a\"\npromise = \"It does.\"\n\
+        steps = [\"It is started.\"]\nrule = \"It must.\"\nhints = [\"Do it.\"]\n";
 
     fn error(text: &str) -> String {
         match Manifest::parse(text, Path::new("m/module.toml")) {
@@ -265,13 +299,27 @@ mod tests {
         let second = GOOD.split_once("[[check]]").map(|(_, check)| check).unwrap_or_default();
         let told = error(&format!("{GOOD}\n[[check]]{second}"));
         assert!(
-            told.starts_with("m/module.toml:14:1: the check `a` stands here a second"),
+            told.starts_with("m/module.toml:16:1: the check `a` stands here a second"),
             "{told}"
         );
         let told = error(&format!("{GOOD}needs = [\"b\"]\n"));
         assert!(told.starts_with("m/module.toml:5:1: the check `a` needs `b`"), "{told}");
         let told = error(&format!("{GOOD}needs = [\"a\"]\n"));
         assert!(told.contains("needs itself"), "{told}");
+    }
+
+    #[test]
+    fn the_hints_follow_the_mistake() {
+        let hints = "hints = [\"seen\", \"mechanism\", \"cure\"]\n\
+            [[check.mistake]]\nsymptom = \"reset\"\nhint = \"closed\"\n\
+            [[check.mistake]]\nsymptom = \"stalled\"\nhint = \"waits\"\nfurther = [\"for whom\"]\n";
+        let text = GOOD.replace("hints = [\"Do it.\"]\n", hints);
+        let manifest = Manifest::parse(&text, Path::new("m")).expect("the manifest is right");
+        let chain = |symptom| manifest.checks[0].hints_for(symptom);
+        assert_eq!(chain("cut-short"), ["seen", "mechanism", "cure"]);
+        assert_eq!(chain("reset"), ["closed", "mechanism", "cure"]);
+        assert_eq!(chain("stalled"), ["waits", "for whom"]);
+        assert_eq!(chain("not-implemented")[1..], ["mechanism", "cure"]);
     }
 
     #[test]

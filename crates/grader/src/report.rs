@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::manifest::Kind;
 use crate::record::Event;
+use crate::wording;
 
 /// The result of one run of the grader over one or more modules.
 #[derive(Debug, Clone)]
@@ -92,6 +93,16 @@ impl CheckReport {
     pub fn points(&self) -> u32 {
         if self.status == Status::Passed { self.max_points } else { 0 }
     }
+
+    /// The symptom's name, empty where there is none.
+    pub fn symptom(&self) -> &str {
+        self.feedback.as_ref().map_or("", |feedback| &feedback.symptom)
+    }
+
+    /// Whether the program ran into a `todo!()`.
+    pub fn is_not_implemented(&self) -> bool {
+        self.symptom() == wording::NOT_IMPLEMENTED
+    }
 }
 
 impl ModuleReport {
@@ -122,6 +133,15 @@ impl ModuleReport {
                 .checks
                 .iter()
                 .all(|check| check.kind != Kind::Core || check.status == Status::Passed)
+    }
+
+    /// The failed checks in the order in which they are told. What is written and wrong comes before
+    /// what is not written yet; of both, core before stretch.
+    pub fn failures(&self) -> Vec<&CheckReport> {
+        let failed = self.checks.iter().filter(|check| check.status == Status::Failed);
+        let mut failed: Vec<&CheckReport> = failed.collect();
+        failed.sort_by_key(|check| (check.is_not_implemented(), check.kind == Kind::Stretch));
+        failed
     }
 
     fn sum(&self, kind: Kind, points: impl Fn(&CheckReport) -> u32) -> u32 {

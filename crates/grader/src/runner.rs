@@ -283,8 +283,7 @@ fn conclude(
 
 fn feedback(plan: &Plan, entry: &CheckEntry, failure: &Failure, events: &[Event]) -> Feedback {
     let symptom = failure.symptom.as_str();
-    let mistake = entry.mistakes.iter().find(|mistake| mistake.symptom == symptom);
-    let hint = mistake.map(|mistake| &mistake.hint).or(entry.hints.first());
+    let hint = entry.hints_for(symptom).first().copied().unwrap_or_default().to_owned();
     Feedback {
         symptom: symptom.to_owned(),
         promise: entry.promise.clone(),
@@ -292,7 +291,7 @@ fn feedback(plan: &Plan, entry: &CheckEntry, failure: &Failure, events: &[Event]
         events: events.to_vec(),
         expected: failure.expected.clone(),
         got: failure.got.clone(),
-        hint: hint.cloned().unwrap_or_default(),
+        hint,
         lesson: format!("exercises/{}/README.md#{}", plan.module.name, entry.lesson),
     }
 }

@@ -234,6 +234,9 @@ pub mod kind {
 
 /// The symptom of a program that ran into a `todo!()`.
 pub const NOT_IMPLEMENTED: &str = "not-implemented";
+/// The first hint for a program that ran into a `todo!()`.
+pub const NOT_IMPLEMENTED_HINT: &str = "Your program ran into a `todo!()`. Its words say what belongs there; the lesson \
+                                        says how it works.";
 /// The symptom of a program that the compiler refuses.
 pub const DOES_NOT_BUILD: &str = "does-not-build";
 
@@ -312,6 +315,12 @@ pub const ALSO_FAILED: &str = "Also failed";
 
 /// Stands over the command that tells one of them in full.
 pub const DETAILS: &str = "One of them in full, with its hint:";
+
+/// Stands over the command that tells all of them in full.
+pub const ALL_DETAILS: &str = "All of them in full:";
+
+/// Stands over the command that tells more.
+pub const CLEARER: &str = "Clearer hints:";
 
 /// A module of which nothing is written yet, in one line.
 pub fn untouched(checks: u64) -> String {

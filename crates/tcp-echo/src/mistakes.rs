@@ -36,6 +36,15 @@ pub(crate) fn of_text_reader<T>(verdict: Verdict<T>, name: &'static str) -> Verd
     })
 }
 
+/// Tells an end that came after some bytes by a name of this module's own: they were no obstacle.
+pub(crate) fn of_early_end<T>(verdict: Verdict<T>, name: &'static str) -> Verdict<T> {
+    retold(verdict, |failure| {
+        let is_end = [Symptom::CutShort, Symptom::Reset].contains(&failure.symptom);
+        let after_some = failure.got.contains(" after ") && !failure.got.contains(" after 0 ");
+        (is_end && after_some).then_some(Symptom::Named(name))
+    })
+}
+
 fn retold<T>(verdict: Verdict<T>, tell: impl FnOnce(&Failure) -> Option<Symptom>) -> Verdict<T> {
     verdict.map_err(|stop| match stop {
         Stop::Failed(mut failure) => {

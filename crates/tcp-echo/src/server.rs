@@ -3,7 +3,7 @@
 use grader::tcp::Buffers;
 use grader::{Check, Connection, Server, Symptom, Verdict};
 
-use crate::mistakes::told_as;
+use crate::mistakes::{of_early_end, told_as};
 
 /// Every check of the server begins so: any free port, and the address taken from the ready line.
 const ANY_PORT: [&str; 2] = ["server", "127.0.0.1:0"];
@@ -45,10 +45,12 @@ pub fn arbitrary_bytes(check: &mut Check) -> Verdict {
     let mut client = server.connect()?;
     let every_value: Vec<u8> = (0..=255).collect();
     client.send(&[0x00, 0xff, 0x0d, 0x0a, 0xc3, 0x28])?;
+    // What the server does with these alone tells a reader of text from one that reads once.
+    client.await_read()?;
     client.send(&every_value)?;
     client.send(&check.random_bytes(1000))?;
     client.finish_sending()?;
-    client.expect_echo()
+    of_early_end(client.expect_echo(), "ended-after-a-piece")
 }
 
 /// A payload that no single read returns comes back whole and in order, also while the reader is late.

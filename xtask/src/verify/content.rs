@@ -83,7 +83,8 @@ fn wording(check: &CheckEntry) -> Vec<String> {
         problems
             .push(format!("the check `{id}` has {count} hints; write {MIN_HINTS}, each clearer"));
     }
-    let mistakes = check.mistakes.iter().map(|mistake| &mistake.hint);
+    let mistakes = check.mistakes.iter();
+    let mistakes = mistakes.flat_map(|mistake| mistake.further.iter().chain([&mistake.hint]));
     if check.hints.iter().chain(mistakes).any(|hint| hint.trim().is_empty()) {
         problems.push(format!("the check `{id}` has an empty hint; write it or take it out"));
     }

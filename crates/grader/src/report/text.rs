@@ -9,47 +9,27 @@ use anstyle::{AnsiColor, Effects, Style as Paint};
 use unicode_width::UnicodeWidthStr;
 
 use super::{CheckReport, Feedback, ModuleReport, Report, Status};
-use crate::bytes::{clean, thousands};
+use crate::bytes::thousands;
 use crate::ladder::{self, fill, words};
 use crate::manifest::Kind;
+use crate::page::{BOLD, Page, keep_colours};
+pub use crate::page::{TextOptions, without_escapes};
 use crate::record::What;
 use crate::wording::{self, Tally};
 
 /// How many different messages of unfinished parts are shown.
 const TODO_MESSAGES: usize = 4;
-/// The columns that a text can have.
-const COLUMNS: std::ops::RangeInclusive<usize> = 60..=120;
-/// Prose is not set wider than this: longer lines are hard to read.
-const PROSE_COLUMNS: usize = 90;
 /// The command that grades, and the one that knows what is left of the course.
 const GRADE: &str = "cargo xtask grade";
 const OVERVIEW: &str = "cargo xtask";
+/// The command that tells clearer hints.
+const HINT: &str = "cargo xtask hint";
 /// The points of all core checks of a module.
 const CORE_POINTS: u32 = 100;
-const BOLD: Paint = Paint::new().effects(Effects::BOLD);
 const DIM: Paint = Paint::new().effects(Effects::DIMMED);
 const GOOD: Paint = AnsiColor::Green.on_default();
 const BAD: Paint = AnsiColor::Red.on_default().effects(Effects::BOLD);
 const CAUTION: Paint = AnsiColor::Yellow.on_default();
-
-/// How a report is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TextOptions {
-    /// The width in terminal columns; what is below 60 or above 120 counts as that.
-    pub columns: usize,
-    /// Colours, with ANSI escapes; they say nothing that the words don't.
-    pub colour: bool,
-    /// Unicode; otherwise everything is ASCII.
-    pub unicode: bool,
-    /// Every failure in full and every module line by line.
-    pub all: bool,
-}
-
-impl Default for TextOptions {
-    fn default() -> Self {
-        Self { columns: 80, colour: false, unicode: true, all: false }
-    }
-}
 
 /// Writes a report. Nothing that a program wrote reaches the terminal unescaped.
 ///
@@ -57,7 +37,7 @@ impl Default for TextOptions {
 ///
 /// Those of `out`.
 pub fn write(report: &Report, options: &TextOptions, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut page = Page { options, columns: columns(options), text: String::new() };
+    let mut page = Page::new(options);
     let mut tells_untouched = true;
     for module in &report.modules {
         let is_brief = !options.all && !tells_untouched && is_untouched(module);
@@ -73,47 +53,8 @@ pub fn write(report: &Report, options: &TextOptions, out: &mut dyn io::Write) ->
     page.heading(0, &step);
     let command = page.printable(&command);
     page.line(&format!("  {command}"));
-    out.write_all(page.text.as_bytes())?;
+    out.write_all(page.text().as_bytes())?;
     out.flush()
-}
-
-/// `text` without ANSI escape sequences and other control characters; line ends and tabs stay.
-pub fn without_escapes(text: &str) -> String {
-    keep_colours(text, false)
-}
-
-/// `text` without control characters; line ends and tabs stay, and colours if asked.
-fn keep_colours(text: &str, colours: bool) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(|character: char| character.is_control()) {
-        kept.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let sequence = escape_sequence(rest);
-        if sequence.is_empty() {
-            let control = rest.chars().next().unwrap_or_default();
-            if matches!(control, '\n' | '\t') {
-                kept.push(control);
-            }
-            rest = &rest[control.len_utf8()..];
-        } else {
-            if colours && sequence.ends_with('m') {
-                kept.push_str(sequence);
-            }
-            rest = &rest[sequence.len()..];
-        }
-    }
-    kept.push_str(rest);
-    kept
-}
-
-/// The control sequence that `text` begins with (ECMA-48, section 5.4), or nothing.
-fn escape_sequence(text: &str) -> &str {
-    let Some(parameters) = text.strip_prefix("\x1b[") else { return "" };
-    match parameters.find(|character: char| !matches!(character, ' '..='?')) {
-        Some(end) if matches!(parameters.as_bytes()[end], b'@'..=b'~') => &text[..end + 3],
-        _ => "",
-    }
 }
 
 /// How wide the columns of a module's check lines are.
@@ -123,14 +64,7 @@ struct Widths {
     time: usize,
 }
 
-/// The text while it grows.
-struct Page<'a> {
-    options: &'a TextOptions,
-    columns: usize,
-    text: String,
-}
-
-impl Page<'_> {
+impl Page {
     fn module(&mut self, module: &ModuleReport, is_brief: bool) {
         let checks = module.checks.len() as u64;
         if is_brief {
@@ -226,29 +160,27 @@ impl Page<'_> {
     }
 
     fn failures(&mut self, module: &ModuleReport) {
-        let (todo, mut failed): (Vec<_>, Vec<_>) = module
-            .checks
-            .iter()
-            .filter(|check| check.status == Status::Failed)
-            .partition(|check| symptom(check) == wording::NOT_IMPLEMENTED);
-        // A core failure comes before every stretch failure.
-        failed.sort_by_key(|check| check.kind == Kind::Stretch);
+        let (todo, failed): (Vec<_>, Vec<_>) =
+            module.failures().into_iter().partition(|check| check.is_not_implemented());
         let in_full = if self.options.all { failed.len() } else { failed.len().min(1) };
         let (full, brief) = failed.split_at(in_full);
         for check in full {
-            self.failure(check);
+            self.failure(module, check);
         }
         if !brief.is_empty() {
             self.heading(0, wording::ALSO_FAILED);
             let id_columns = brief.iter().map(|check| check.id.width()).max().unwrap_or(0);
             for check in brief {
                 let text =
-                    format!("{:id_columns$}  {}", check.id, wording::heading(symptom(check)));
+                    format!("{:id_columns$}  {}", check.id, wording::heading(check.symptom()));
                 self.hanging(2, id_columns + 2, &text);
             }
             self.prose(2, wording::DETAILS);
             let details = self.printable(&format!("{} --check {}", command(module), brief[0].id));
             self.line(&format!("    {details}"));
+            self.prose(2, wording::ALL_DETAILS);
+            let all = self.printable(&format!("{} --all", command(module)));
+            self.line(&format!("    {all}"));
             self.blank();
         }
         if !todo.is_empty() {
@@ -282,7 +214,7 @@ impl Page<'_> {
     }
 
     /// The parts of one failure, in their order.
-    fn failure(&mut self, check: &CheckReport) {
+    fn failure(&mut self, module: &ModuleReport, check: &CheckReport) {
         let (mark, paint) = self.mark(check);
         let head = self.paint(paint, &format!("{mark} {}", word(check)));
         let title = format!("{}: {}", check.id, check.title);
@@ -299,9 +231,32 @@ impl Page<'_> {
         self.part(wording::EXPECTED, &feedback.expected);
         self.part(wording::GOT, &feedback.got);
         self.part(wording::HINT, &feedback.hint);
-        if !feedback.lesson.is_empty() {
+        let has_lesson = !feedback.lesson.is_empty();
+        if has_lesson {
             self.prose(2, &format!("{} {}", wording::LESSON, feedback.lesson));
+        }
+        // Hints go on for the learner's own program, whose failures are remembered.
+        if is_learners(module) {
+            self.clearer_hints(module, check);
+        }
+        if has_lesson || is_learners(module) {
             self.blank();
+        }
+    }
+
+    /// The command that tells clearer hints; it is typed again, so it stays on one line.
+    fn clearer_hints(&mut self, module: &ModuleReport, check: &CheckReport) {
+        let is_first = module.failures().first().is_some_and(|first| first.id == check.id);
+        let mut command = format!("{HINT} {}", module.module);
+        if !is_first {
+            command = format!("{command} {}", check.id);
+        }
+        let line = format!("  {} {command}", wording::CLEARER);
+        if line.width() <= self.columns {
+            self.line(&line);
+        } else {
+            self.prose(2, wording::CLEARER);
+            self.line(&format!("    {command}"));
         }
     }
 
@@ -336,9 +291,7 @@ impl Page<'_> {
     fn mark(&self, check: &CheckReport) -> (&'static str, Paint) {
         let (unicode, ascii, paint) = match check.status {
             Status::Passed => ("✓", "+", GOOD),
-            Status::Failed if symptom(check) == wording::NOT_IMPLEMENTED => {
-                ("○", "o", Paint::new())
-            }
+            Status::Failed if check.is_not_implemented() => ("○", "o", Paint::new()),
             Status::Failed => ("✗", "x", BAD),
             Status::Skipped => ("-", "-", DIM),
             Status::Unsupported => ("?", "?", CAUTION),
@@ -346,125 +299,10 @@ impl Page<'_> {
         };
         (if self.options.unicode { unicode } else { ascii }, paint)
     }
-
-    /// A text at the left and one at the right margin, or below each other.
-    fn two_sides(&mut self, left: &str, right: &str) {
-        let left = self.printable(left);
-        let gap = self.columns.saturating_sub(left.width() + right.width());
-        let left = self.paint(BOLD, &left);
-        if gap < 2 {
-            self.line(&left);
-            self.prose(2, right);
-        } else {
-            self.line(&format!("{left}{:gap$}{right}", ""));
-        }
-    }
-
-    fn heading(&mut self, indent: usize, text: &str) {
-        for line in
-            fill(&words(&self.printable(text)), self.columns - indent, self.columns - indent)
-        {
-            let line = self.paint(BOLD, &line);
-            self.line(&format!("{:indent$}{line}", ""));
-        }
-    }
-
-    /// Text with line ends of its own; each line is filled, and one with a caret stays below its
-    /// bytes.
-    fn block(&mut self, indent: usize, text: &str) {
-        let lines: Vec<&str> = text.trim_end().trim_start_matches('\n').lines().collect();
-        let mut index = 0;
-        while let Some(line) = lines.get(index) {
-            let below = lines.get(index + 1).copied();
-            let pair = below.and_then(|below| self.with_caret(line, below));
-            let room = self.columns - indent;
-            // A pair wider than the page is prose: filled lines lose the place, not the words.
-            let pair = pair.filter(|(line, below)| line.width().max(below.width()) <= room);
-            if let Some((line, below)) = pair {
-                self.line(&format!("{:indent$}{line}", ""));
-                self.line(&format!("{:indent$}{below}", ""));
-                index += 2;
-            } else {
-                self.prose(indent, line);
-                index += 1;
-            }
-        }
-    }
-
-    /// A line and the caret line below it, which moves along where the line grows by escapes.
-    fn with_caret(&self, line: &str, below: &str) -> Option<(String, String)> {
-        let column = caret_column(below)?;
-        let mut columns = 0;
-        let before: String = line
-            .chars()
-            .take_while(|character| {
-                columns += unicode_width::UnicodeWidthChar::width(*character).unwrap_or(0);
-                columns <= column
-            })
-            .collect();
-        let moved = self.printable(&before).width().saturating_sub(before.width());
-        let below = format!("{:moved$}{}", "", self.printable(below));
-        Some((self.printable(line), below))
-    }
-
-    /// One paragraph; its own indent is kept by every line of it.
-    fn prose(&mut self, indent: usize, text: &str) {
-        for line in text.lines() {
-            let own = line.len() - line.trim_start_matches(' ').len();
-            self.hanging(indent + own, 0, line.trim_start_matches(' '));
-        }
-    }
-
-    /// A line whose continuations are indented by `hang` more.
-    fn hanging(&mut self, indent: usize, hang: usize, text: &str) {
-        let width = self.columns.min(PROSE_COLUMNS).saturating_sub(indent).max(20);
-        let text = self.printable(text);
-        let lines = fill(&words(&text), width, width.saturating_sub(hang).max(20));
-        for (index, line) in lines.iter().enumerate() {
-            let indent = if index == 0 { indent } else { indent + hang };
-            self.line(&format!("{:indent$}{line}", ""));
-        }
-    }
-
-    /// One line of text that a terminal can show, in ASCII if asked.
-    fn printable(&self, text: &str) -> String {
-        let text = clean(&text.replace('\t', "    "));
-        if self.options.unicode { text } else { ladder::ascii(&text) }
-    }
-
-    fn painted_line(&mut self, paint: Paint, text: &str) {
-        let text = self.paint(paint, text);
-        self.line(&text);
-    }
-
-    fn paint(&self, paint: Paint, text: &str) -> String {
-        if self.options.colour { format!("{paint}{text}{paint:#}") } else { text.to_owned() }
-    }
-
-    fn line(&mut self, text: &str) {
-        self.text.push_str(text.trim_end_matches(' '));
-        self.text.push('\n');
-    }
-
-    fn blank(&mut self) {
-        self.text.push('\n');
-    }
-}
-
-/// The column of the caret of a line that stands below bytes, as `bytes::first_difference` makes
-/// it.
-fn caret_column(line: &str) -> Option<usize> {
-    let is_first = line.trim_start().starts_with('^');
-    let is_last = line.ends_with(" ^");
-    (is_first || is_last).then(|| line.find('^').map(|at| line[..at].width()))?
-}
-
-fn columns(options: &TextOptions) -> usize {
-    options.columns.clamp(*COLUMNS.start(), *COLUMNS.end())
 }
 
 fn word(check: &CheckReport) -> &'static str {
-    wording::status(check.status, symptom(check))
+    wording::status(check.status, check.symptom())
 }
 
 /// The points of a check, earned and possible.
@@ -480,15 +318,11 @@ fn differs_in_digits_only(one: &str, other: &str) -> bool {
 /// How long a check ran, where that says something of the program.
 fn time(check: &CheckReport) -> String {
     let is_run = matches!(check.status, Status::Passed | Status::Failed | Status::Error);
-    if !is_run || symptom(check) == wording::NOT_IMPLEMENTED {
+    if !is_run || check.is_not_implemented() {
         return String::new();
     }
     let milliseconds = u64::try_from(check.duration.as_millis()).unwrap_or(u64::MAX);
     format!("{} {}", thousands(milliseconds), wording::MILLISECONDS)
-}
-
-fn symptom(check: &CheckReport) -> &str {
-    check.feedback.as_ref().map_or("", |feedback| &feedback.symptom)
 }
 
 /// Why a check could not be judged.
@@ -505,9 +339,9 @@ fn count(module: &ModuleReport, is_meant: impl Fn(&CheckReport) -> bool) -> u64 
 /// Whether nothing of a module is written yet.
 fn is_untouched(module: &ModuleReport) -> bool {
     module.error.is_none()
-        && module.checks.iter().any(|check| symptom(check) == wording::NOT_IMPLEMENTED)
+        && module.checks.iter().any(|check| check.is_not_implemented())
         && module.checks.iter().all(|check| {
-            symptom(check) == wording::NOT_IMPLEMENTED
+            check.is_not_implemented()
                 || matches!(check.status, Status::Skipped | Status::Unsupported)
         })
 }
@@ -573,13 +407,17 @@ fn after_all(modules: &[ModuleReport]) -> (String, String) {
 /// The command that grades a module again.
 fn command(module: &ModuleReport) -> String {
     let name = &module.module;
-    if module.program.starts_with("exercises/") {
+    if is_learners(module) {
         format!("{GRADE} {name}")
     } else if module.program.starts_with("solutions/") {
         format!("{GRADE} {name} --solutions")
     } else {
         format!("{GRADE} {name} --program {}", quoted(&module.program))
     }
+}
+
+fn is_learners(module: &ModuleReport) -> bool {
+    module.program.starts_with("exercises/")
 }
 
 /// A path as a shell takes it for one word.
@@ -600,12 +438,8 @@ fn place(module: &ModuleReport) -> String {
     if !is_course {
         return module.program.clone();
     }
-    let failed = module.checks.iter().filter(|check| check.status == Status::Failed);
-    let mut failed: Vec<&CheckReport> = failed.collect();
-    failed.sort_by_key(|check| check.kind == Kind::Stretch);
-    // What is written and wrong comes before what is not written yet, as in the text above.
-    let told = failed.iter().find(|check| symptom(check) != wording::NOT_IMPLEMENTED);
-    let feedback = told.or(failed.first()).and_then(|check| check.feedback.as_ref());
+    let first = module.failures().into_iter().next();
+    let feedback = first.and_then(|check| check.feedback.as_ref());
     let file = feedback.and_then(|feedback| panicked_at(feedback, &module.program));
     file.unwrap_or_else(|| format!("{}/src", module.program.trim_end_matches('/')))
 }

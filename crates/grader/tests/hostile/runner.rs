@@ -33,7 +33,8 @@ fn manifest(checks: &[(&str, &[&str])]) -> Result<Manifest, Failed> {
     for (id, needs) in checks {
         text.push_str(&format!(
             "[[check]]\nid = \"{id}\"\ntitle = \"The title of {id}\"\nkind = \"core\"\npoints = 1\n\
-             needs = {needs:?}\nlesson = \"lesson\"\npromise = \"It does.\"\nhints = [\"Do it.\"]\n"
+             needs = {needs:?}\nlesson = \"lesson\"\npromise = \"It does.\"\nhints = [\"Do it.\"]\n\
+             steps = [\"It is started.\"]\nrule = \"It must.\"\n"
         ));
     }
     Ok(Manifest::parse(&text, Path::new("module.toml"))?)

@@ -1,0 +1,215 @@
+//! A page of text that grows line by line, filled to the width of a terminal.
+
+use std::ops::RangeInclusive;
+
+use anstyle::{Effects, Style as Paint};
+use unicode_width::UnicodeWidthStr;
+
+use crate::bytes::clean;
+use crate::ladder::{self, fill, words};
+
+/// The columns that a text can have.
+const COLUMNS: RangeInclusive<usize> = 60..=120;
+/// Prose is not set wider than this: longer lines are hard to read.
+const PROSE_COLUMNS: usize = 90;
+/// What stands out.
+pub const BOLD: Paint = Paint::new().effects(Effects::BOLD);
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextOptions {
+    /// The width in terminal columns; what is below 60 or above 120 counts as that.
+    pub columns: usize,
+    /// Colours, with ANSI escapes; they say nothing that the words don't.
+    pub colour: bool,
+    /// Unicode; otherwise everything is ASCII.
+    pub unicode: bool,
+    /// Every failure in full and every module line by line.
+    pub all: bool,
+}
+
+impl Default for TextOptions {
+    fn default() -> Self {
+        Self { columns: 80, colour: false, unicode: true, all: false }
+    }
+}
+
+/// A text while it grows.
+#[derive(Debug, Clone)]
+pub struct Page {
+    pub(crate) options: TextOptions,
+    pub(crate) columns: usize,
+    pub(crate) text: String,
+}
+
+impl Page {
+    /// An empty page.
+    pub fn new(options: &TextOptions) -> Self {
+        let columns = options.columns.clamp(*COLUMNS.start(), *COLUMNS.end());
+        Self { options: *options, columns, text: String::new() }
+    }
+
+    /// What was written so far.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The width in columns, between 60 and 120.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// A text at the left and one at the right margin, or below each other.
+    pub fn two_sides(&mut self, left: &str, right: &str) {
+        let left = self.printable(left);
+        let gap = self.columns.saturating_sub(left.width() + right.width());
+        let left = self.paint(BOLD, &left);
+        if gap < 2 {
+            self.line(&left);
+            self.prose(2, right);
+        } else {
+            self.line(&format!("{left}{:gap$}{right}", ""));
+        }
+    }
+
+    /// A line of its own in bold.
+    pub fn heading(&mut self, indent: usize, text: &str) {
+        let room = self.columns - indent;
+        for line in fill(&words(&self.printable(text)), room, room) {
+            let line = self.paint(BOLD, &line);
+            self.line(&format!("{:indent$}{line}", ""));
+        }
+    }
+
+    /// Text with line ends of its own; each line is filled, and one with a caret stays below its
+    /// bytes.
+    pub fn block(&mut self, indent: usize, text: &str) {
+        let lines: Vec<&str> = text.trim_end().trim_start_matches('\n').lines().collect();
+        let mut index = 0;
+        while let Some(line) = lines.get(index) {
+            let below = lines.get(index + 1).copied();
+            let pair = below.and_then(|below| self.with_caret(line, below));
+            let room = self.columns - indent;
+            // A pair wider than the page is prose: filled lines lose the place, not the words.
+            let pair = pair.filter(|(line, below)| line.width().max(below.width()) <= room);
+            if let Some((line, below)) = pair {
+                self.line(&format!("{:indent$}{line}", ""));
+                self.line(&format!("{:indent$}{below}", ""));
+                index += 2;
+            } else {
+                self.prose(indent, line);
+                index += 1;
+            }
+        }
+    }
+
+    /// A line and the caret line below it, which moves along where the line grows by escapes.
+    fn with_caret(&self, line: &str, below: &str) -> Option<(String, String)> {
+        let column = caret_column(below)?;
+        let mut columns = 0;
+        let before: String = line
+            .chars()
+            .take_while(|character| {
+                columns += unicode_width::UnicodeWidthChar::width(*character).unwrap_or(0);
+                columns <= column
+            })
+            .collect();
+        let moved = self.printable(&before).width().saturating_sub(before.width());
+        let below = format!("{:moved$}{}", "", self.printable(below));
+        Some((self.printable(line), below))
+    }
+
+    /// One paragraph; its own indent is kept by every line of it.
+    pub fn prose(&mut self, indent: usize, text: &str) {
+        for line in text.lines() {
+            let own = line.len() - line.trim_start_matches(' ').len();
+            self.hanging(indent + own, 0, line.trim_start_matches(' '));
+        }
+    }
+
+    /// A line whose continuations are indented by `hang` more.
+    pub fn hanging(&mut self, indent: usize, hang: usize, text: &str) {
+        let width = self.columns.min(PROSE_COLUMNS).saturating_sub(indent).max(20);
+        let text = self.printable(text);
+        let lines = fill(&words(&text), width, width.saturating_sub(hang).max(20));
+        for (index, line) in lines.iter().enumerate() {
+            let indent = if index == 0 { indent } else { indent + hang };
+            self.line(&format!("{:indent$}{line}", ""));
+        }
+    }
+
+    /// One line of text that a terminal can show, in ASCII if asked.
+    pub fn printable(&self, text: &str) -> String {
+        let text = clean(&text.replace('\t', "    "));
+        if self.options.unicode { text } else { ladder::ascii(&text) }
+    }
+
+    /// A line in one colour.
+    pub fn painted_line(&mut self, paint: Paint, text: &str) {
+        let text = self.paint(paint, text);
+        self.line(&text);
+    }
+
+    /// `text` in a colour, where the page has colours.
+    pub fn paint(&self, paint: Paint, text: &str) -> String {
+        if self.options.colour { format!("{paint}{text}{paint:#}") } else { text.to_owned() }
+    }
+
+    /// A line as it is: `text` is [`printable`](Self::printable) already, or painted.
+    pub fn line(&mut self, text: &str) {
+        self.text.push_str(text.trim_end_matches(' '));
+        self.text.push('\n');
+    }
+
+    /// An empty line.
+    pub fn blank(&mut self) {
+        self.text.push('\n');
+    }
+}
+
+/// The column of the caret of a line that stands below bytes, as `bytes::first_difference` makes
+/// it.
+fn caret_column(line: &str) -> Option<usize> {
+    let is_first = line.trim_start().starts_with('^');
+    let is_last = line.ends_with(" ^");
+    (is_first || is_last).then(|| line.find('^').map(|at| line[..at].width()))?
+}
+
+/// `text` without ANSI escape sequences and other control characters; line ends and tabs stay.
+pub fn without_escapes(text: &str) -> String {
+    keep_colours(text, false)
+}
+
+/// `text` without control characters; line ends and tabs stay, and colours if asked.
+pub(crate) fn keep_colours(text: &str, colours: bool) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|character: char| character.is_control()) {
+        kept.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let sequence = escape_sequence(rest);
+        if sequence.is_empty() {
+            let control = rest.chars().next().unwrap_or_default();
+            if matches!(control, '\n' | '\t') {
+                kept.push(control);
+            }
+            rest = &rest[control.len_utf8()..];
+        } else {
+            if colours && sequence.ends_with('m') {
+                kept.push_str(sequence);
+            }
+            rest = &rest[sequence.len()..];
+        }
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// The control sequence that `text` begins with (ECMA-48, section 5.4), or nothing.
+fn escape_sequence(text: &str) -> &str {
+    let Some(parameters) = text.strip_prefix("\x1b[") else { return "" };
+    match parameters.find(|character: char| !matches!(character, ' '..='?')) {
+        Some(end) if matches!(parameters.as_bytes()[end], b'@'..=b'~') => &text[..end + 3],
+        _ => "",
+    }
+}
