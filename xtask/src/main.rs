@@ -15,6 +15,7 @@ mod list;
 mod modules;
 mod output;
 mod overview;
+mod peer;
 mod picture;
 mod progress;
 mod quiz;
@@ -55,6 +56,7 @@ enum Command {
     Completions(completions::Arguments),
     #[command(hide = true)]
     Picture(picture::Arguments),
+    Peer(peer::Arguments),
 }
 
 /// How many descriptors the runner asks for: a module's checks hold many connections at the same
@@ -94,6 +96,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Some(Command::Bench(arguments)) => bench::run(arguments),
         Some(Command::Picture(arguments)) => picture::run(arguments),
         Some(Command::Completions(arguments)) => completions::run(arguments, Line::command()),
+        Some(Command::Peer(arguments)) => peer::run(arguments),
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anstyle::{Effects, Style as Paint};
 use unicode_width::UnicodeWidthStr;
@@ -30,6 +31,8 @@ const LEAD_COLUMNS: usize = 4;
 /// How many lines a row's data may fill: a text that is there as a whole. Of what is long or no text, one line is
 /// enough to tell it from other data, and the story stays in sight.
 const DATA_LINES: usize = 3;
+/// The same while it happens, where a request or an answer is read for its own sake.
+const LIVE_LINES: usize = 12;
 /// Up to so many bytes are shown in full, text or not.
 const SHORT_BYTES: u64 = 32;
 /// How many lines of standard error a row shows, from the beginning and from the end.
@@ -59,6 +62,15 @@ impl Style {
     pub fn plain() -> Self {
         Self::default()
     }
+
+    fn glyphs(&self) -> &'static Glyphs {
+        if self.unicode { &UNICODE } else { &ASCII }
+    }
+
+    /// The columns between the two rails.
+    fn inner_columns(&self) -> usize {
+        self.columns.clamp(*COLUMNS.start(), *COLUMNS.end()) - TIME_COLUMNS - 2
+    }
 }
 
 /// Draws what was recorded, one or more lines an event, without a line end after the last.
@@ -85,6 +97,53 @@ pub fn draw(events: &[Event], style: &Style) -> String {
     lines.join("\n")
 }
 
+/// Draws a conversation while it happens, one event after another, between columns with names of
+/// the caller's. Its times are seconds, since such a conversation may last for hours.
+#[derive(Debug, Clone)]
+pub struct Live {
+    style: Style,
+    left: String,
+    right: String,
+    names_connections: bool,
+}
+
+impl Live {
+    /// A ladder whose columns are called `left` (it sends to the right) and `right`.
+    pub fn new(style: Style, left: &str, right: &str) -> Self {
+        Self { style, left: left.to_owned(), right: right.to_owned(), names_connections: false }
+    }
+
+    /// The line that names the columns.
+    pub fn header(&self) -> String {
+        self.ladder().header()
+    }
+
+    /// The lines of one event, without a line end after the last. From the second connection on,
+    /// each row says to which it belongs.
+    pub fn event(&mut self, event: &Event) -> String {
+        self.names_connections |= event.lane.connection.is_some_and(|number| number > 1);
+        let mut lines = Vec::new();
+        self.ladder().row(event, &mut lines);
+        lines.join("\n")
+    }
+
+    fn ladder(&self) -> Ladder<'_> {
+        let Self { style, left, right, names_connections } = self;
+        Ladder {
+            style,
+            glyphs: style.glyphs(),
+            inner: style.inner_columns(),
+            left_header: left,
+            right_header: clean(right),
+            is_live: true,
+            names_programs: false,
+            names_connections: *names_connections,
+            names_addresses: (false, true),
+            first_datagram: None,
+        }
+    }
+}
+
 /// Which way an event goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Arrow {
@@ -102,7 +161,10 @@ struct Ladder<'a> {
     glyphs: &'static Glyphs,
     /// The columns between the two rails.
     inner: usize,
+    left_header: &'a str,
     right_header: String,
+    /// Drawn for somebody who takes part: times in seconds, and more of the bytes.
+    is_live: bool,
     names_programs: bool,
     names_connections: bool,
     /// Several addresses of the grader's take part in datagrams; several of the program's.
@@ -126,7 +188,6 @@ const ASCII: Glyphs =
 
 impl<'a> Ladder<'a> {
     fn new(events: &'a [Event], style: &'a Style) -> Self {
-        let columns = style.columns.clamp(*COLUMNS.start(), *COLUMNS.end());
         let lanes = events.iter().map(|event| &event.lane);
         let programs: BTreeSet<&str> = lanes
             .clone()
@@ -144,9 +205,11 @@ impl<'a> Ladder<'a> {
         let theirs: BTreeSet<SocketAddr> = ends.iter().map(|(_, program)| *program).collect();
         Self {
             style,
-            glyphs: if style.unicode { &UNICODE } else { &ASCII },
-            inner: columns - TIME_COLUMNS - 2,
+            glyphs: style.glyphs(),
+            inner: style.inner_columns(),
+            left_header: wording::GRADER,
             right_header: clean(right_header),
+            is_live: false,
             names_programs: programs.len() > 1,
             names_connections: connections.len() > 1,
             names_addresses: (graders.len() > 1, theirs.len() > 1),
@@ -155,10 +218,11 @@ impl<'a> Ladder<'a> {
     }
 
     fn header(&self) -> String {
-        let time = format!("{:>1$}  ", wording::MILLISECONDS, TIME_COLUMNS - 2);
-        let heads = wording::GRADER.width() + self.right_header.width();
+        let unit = if self.is_live { wording::SECONDS } else { wording::MILLISECONDS };
+        let time = format!("{unit:>0$}  ", TIME_COLUMNS - 2);
+        let heads = self.left_header.width() + self.right_header.width();
         let gap = (self.inner + 2).saturating_sub(heads).max(2);
-        let text = format!("{time}{}{:gap$}{}", wording::GRADER, "", self.right_header);
+        let text = format!("{time}{}{:gap$}{}", self.left_header, "", self.right_header);
         self.dim(&text)
     }
 
@@ -173,7 +237,7 @@ impl<'a> Ladder<'a> {
         };
         let width = self.inner - LEAD_COLUMNS - 1;
         let first_width = width.saturating_sub(tail_columns).max(width / 2);
-        let room = width * data_lines(&event.what) - (width - first_width);
+        let room = width * self.data_lines(&event.what) - (width - first_width);
         let room = room.saturating_sub(LEAD_COLUMNS);
         let texts = fill(&self.parts(event, room), first_width, width);
         let texts = if matches!(event.what, What::Stderr { .. }) {
@@ -181,7 +245,7 @@ impl<'a> Ladder<'a> {
         } else {
             texts
         };
-        let time = thousands(u64::try_from(event.at.as_millis()).unwrap_or(u64::MAX));
+        let time = self.time(event.at);
         for (index, text) in texts.iter().enumerate() {
             let body = match index {
                 0 => self.first_line(arrow, &tag, text),
@@ -189,6 +253,24 @@ impl<'a> Ladder<'a> {
             };
             let time = if index == 0 { time.as_str() } else { "" };
             lines.push(self.line(time, &body));
+        }
+    }
+
+    fn time(&self, at: Duration) -> String {
+        // As many digits as the column has room for.
+        match at.as_secs() {
+            _ if !self.is_live => thousands(u64::try_from(at.as_millis()).unwrap_or(u64::MAX)),
+            0..=99 => format!("{:.3}", at.as_secs_f64()),
+            100..=9_999 => format!("{:.1}", at.as_secs_f64()),
+            seconds => seconds.to_string(),
+        }
+    }
+
+    /// How many lines the data of an event may fill.
+    fn data_lines(&self, what: &What) -> usize {
+        match data_lines(what) {
+            DATA_LINES if self.is_live => LIVE_LINES,
+            lines => lines,
         }
     }
 
@@ -281,6 +363,8 @@ impl<'a> Ladder<'a> {
             What::GraderListens { address } => wording::grader_listens(*address),
             What::GraderConnected { from, .. } => wording::connects(*from),
             What::ProgramConnected { from, .. } => wording::accepts(*from),
+            // Whoever only passes a FIN on cannot tell whether its sender still reads.
+            What::GraderFinishedSending if self.is_live => wording::SENDS_END.to_owned(),
             What::GraderFinishedSending => wording::FINISHES_SENDING.to_owned(),
             What::ProgramFinishedSending => wording::RECEIVES_END.to_owned(),
             What::GraderReset => wording::RESETS.to_owned(),

@@ -71,6 +71,8 @@ pub fn nothing(note: &str) -> String {
 
 /// The head of the time column.
 pub const MILLISECONDS: &str = "ms";
+/// Stands over the times of a conversation that is drawn while it happens.
+pub const SECONDS: &str = "s";
 /// The head of the left column.
 pub const GRADER: &str = "grader";
 /// The head of the right column where programs have no name.
@@ -142,6 +144,8 @@ fn from_to(from: Option<SocketAddr>, to: Option<SocketAddr>) -> String {
 
 /// The grader's half-close.
 pub const FINISHES_SENDING: &str = "finishes sending (FIN), still reads";
+/// A half-close, or a close, of the left side's that is only passed on.
+pub const SENDS_END: &str = "sends the end of the stream (FIN)";
 /// The program's half-close, or its close: the grader cannot tell them apart.
 pub const RECEIVES_END: &str = "receives the end of the stream (FIN)";
 /// The grader's reset.
