@@ -99,8 +99,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let role = roles::find(module.name, role)?;
-    let session = Session::prepare(role, arguments)?;
-    match role.part {
+    let is_new_log = arguments.log.as_ref().filter(|log| !log.exists());
+    let result = Session::prepare(role, arguments).and_then(converse);
+    if let (Err(_), Some(log)) = (&result, is_new_log)
+        && fs_err::metadata(log).is_ok_and(|log| log.is_file() && log.len() == 0)
+    {
+        // It did not come to a conversation, so there is no log of one.
+        _ = fs_err::remove_file(log);
+    }
+    result
+}
+
+fn converse(session: Session) -> anyhow::Result<ExitCode> {
+    match session.role.part {
         Part::TcpServer => tcp_server(session),
         Part::TcpClient | Part::HttpClient => tcp_client(session),
         Part::UdpServer => udp_server(session),
@@ -238,7 +249,7 @@ impl Session {
         self.log.finish();
         // A failure that came in the last moments, when the partner had sent all that it had.
         if let Ok(News::Failed { error, .. }) = self.news.1.try_recv() {
-            return Err(unreachable(&self.role, &self.address, &self.rest, error));
+            return Err(unreachable(self.role, &self.address, &self.rest, error));
         }
         Ok(session::passed_on(status))
     }
@@ -261,7 +272,15 @@ impl Session {
     }
 }
 
+/// Why the learner's program was not reached, and how to start it if it seems not to run.
 fn unreachable(role: &Role, address: &str, rest: &[String], error: anyhow::Error) -> anyhow::Error {
+    let is_refused = error.chain().any(|cause| {
+        let cause = cause.downcast_ref::<io::Error>();
+        cause.is_some_and(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
+    });
+    if !is_refused {
+        return error;
+    }
     let host = match role.part {
         Part::HttpClient => split_url(address).map_or(address, |(host, _)| host),
         _ => address,
@@ -273,7 +292,7 @@ fn unreachable(role: &Role, address: &str, rest: &[String], error: anyhow::Error
 
 /// The reference behind a stream relay.
 fn tcp_server(session: Session) -> anyhow::Result<ExitCode> {
-    let listener = bind(&session.address, |address| TcpListener::bind(address))?;
+    let listener = bind(&session.address, TcpListener::bind)?;
     let own = listener.local_addr().context("read the relay's own address")?;
     let program = reference(session.role)?;
     let mut arguments = vec![inner_address(own)];
@@ -334,7 +353,7 @@ fn stream_relay(
 
 /// The reference behind a datagram relay.
 fn udp_server(session: Session) -> anyhow::Result<ExitCode> {
-    let socket = bind(&session.address, |address| UdpSocket::bind(address))?;
+    let socket = bind(&session.address, UdpSocket::bind)?;
     let own = socket.local_addr().context("read the relay's own address")?;
     let program = reference(session.role)?;
     let (partner, group) = session.start(&program, &[inner_address(own)])?;
@@ -393,13 +412,13 @@ fn listener(session: Session) -> anyhow::Result<ExitCode> {
 }
 
 fn tcp_witness(session: &Session) -> anyhow::Result<ExitCode> {
-    let listener = bind(&session.address, |address| TcpListener::bind(address))?;
+    let listener = bind(&session.address, TcpListener::bind)?;
     session.announce(listener.local_addr().context("read the listener's own address")?)?;
     witness::tcp(&listener, session.role, &session.weird, &session.log)
 }
 
 fn udp_witness(session: &Session) -> anyhow::Result<ExitCode> {
-    let socket = bind(&session.address, |address| UdpSocket::bind(address))?;
+    let socket = bind(&session.address, UdpSocket::bind)?;
     session.announce(socket.local_addr().context("read the socket's own address")?)?;
     witness::udp(&socket, &session.log)?;
     Ok(ExitCode::SUCCESS)

@@ -621,3 +621,49 @@ fn without_middle(lines: Vec<String>, (first, last): (usize, usize), mark: &str)
     kept.extend_from_slice(&lines[end..]);
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Live, Style};
+    use crate::record::{Event, Lane, Sample, What};
+
+    fn event(at_ms: u64, connection: u32, what: What) -> Event {
+        let lane = Lane { program: String::new(), connection: Some(connection) };
+        Event { at: Duration::from_millis(at_ms), lane, what }
+    }
+
+    #[test]
+    fn a_live_ladder_has_names_of_its_own_and_numbers_connections_from_the_second_on() {
+        let style = Style { columns: 60, unicode: false, colour: false };
+        let mut live = Live::new(style, "the peer", "your client");
+        let sent = |connection| {
+            event(12, connection, What::Sent { bytes: Sample::of(b"hi"), segments: 1 })
+        };
+        let rows = [
+            live.header(),
+            live.event(&sent(1)),
+            live.event(&sent(2)),
+            live.event(&event(125_250, 1, What::GraderFinishedSending)),
+            live.event(&event(20_000_000, 1, What::ProgramReset)),
+        ];
+        let drawn = "
+     s  the peer                                 your client
+ 0.012  |--- sends 2 bytes \"hi\" -------------------------->|
+ 0.012  |--- sends 2 bytes \"hi\" --------------------- #2 ->|
+ 125.2  |--- sends the end of the stream (FIN) ------ #1 ->|
+ 20000  |<-- receives a reset (RST) ----------------- #1 --|";
+        assert_eq!(rows.join("\n"), drawn.trim_start_matches('\n'));
+    }
+
+    #[test]
+    fn a_live_ladder_shows_a_request_as_a_whole() {
+        let mut live = Live::new(Style::plain(), "the peer", "your server");
+        let request = "GET / HTTP/1.1\r\n".repeat(20);
+        let bytes = Sample::of_printed(request.as_bytes());
+        let row = live.event(&event(0, 1, What::Sent { bytes, segments: 1 }));
+        assert!(!row.contains('…'), "{row}");
+        assert!((5..=8).contains(&row.lines().count()), "{row}");
+    }
+}

@@ -129,7 +129,7 @@ impl Log {
         }
         if let Some(live) = &state.screen {
             let header = live.header();
-            state.to_screen(&format!("{advice}{header}"));
+            state.write_lines(&format!("{advice}{header}"));
         }
     }
 
@@ -178,7 +178,7 @@ impl Log {
         state.flush();
         if state.screen.is_none() {
             // Without a log on the terminal, the line stands for itself.
-            state.to_screen(&bytes::clean(line));
+            state.write_lines(&bytes::clean(line));
         }
         let text = format!("the peer says on stderr: {line}");
         state.draw(self.shared.began.elapsed(), None, What::Note { text }, true);
@@ -188,7 +188,7 @@ impl Log {
     pub fn tell(&self, line: &str) {
         let mut state = self.lock();
         if state.screen.is_none() {
-            state.to_screen(line);
+            state.write_lines(line);
         }
         state.draw(self.shared.began.elapsed(), None, What::Note { text: line.into() }, true);
     }
@@ -198,7 +198,7 @@ impl Log {
         let mut state = self.lock();
         state.flush();
         if state.shares_terminal && state.is_within_line {
-            state.to_screen_raw("\n");
+            state.write_raw("\n");
             state.is_within_line = false;
         }
     }
@@ -290,17 +290,17 @@ impl State {
         }
         if on_screen && let Some(live) = &mut self.screen {
             let row = live.event(&event);
-            self.to_screen(&row);
+            self.write_lines(&row);
         }
     }
 
-    fn to_screen(&mut self, lines: &str) {
+    fn write_lines(&mut self, lines: &str) {
         let begin = if self.shares_terminal && self.is_within_line { "\n" } else { "" };
         self.is_within_line = false;
-        self.to_screen_raw(&format!("{begin}{lines}\n"));
+        self.write_raw(&format!("{begin}{lines}\n"));
     }
 
-    fn to_screen_raw(&mut self, text: &str) {
+    fn write_raw(&mut self, text: &str) {
         // Nobody can be told of a standard error that is closed.
         _ = io::stderr().lock().write_all(text.as_bytes());
     }

@@ -90,7 +90,6 @@ pub static ROLES: &[Role] = &[
         other_end: "server ADDR",
         oddities: STREAM_ODDITIES,
         reads_stdin: true,
-        ..PLAIN
     },
     Role {
         module: "udp-echo",

@@ -23,7 +23,7 @@ const MOST_ALIASES: usize = 64;
 const WORDS_BYTES: usize = 4096;
 /// The longest line that counts as a ready line, in bytes.
 const READY_BYTES: u64 = 256;
-/// What is passed on at a time, in bytes.
+/// How much of what it prints is passed on at a time, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// What the threads of a session tell the one that waits.
@@ -190,7 +190,8 @@ pub fn told(status: ExitStatus) -> String {
     }
 }
 
-/// The status that the runner passes on: the same, or 128 and the signal's number as shells have it.
+/// The status that the runner passes on: the same, or 128 and the signal's number, as shells have
+/// it.
 pub fn passed_on(status: ExitStatus) -> ExitCode {
     #[cfg(unix)]
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
@@ -210,42 +211,34 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<Joi
 }
 
 fn pass_on_stdout(
-    mut stdout: ChildStdout,
+    stdout: ChildStdout,
     announces: bool,
     log: &Log,
     words: &Mutex<Words>,
     news: &Sender<News>,
 ) {
+    let mut stdout = BufReader::with_capacity(PIECE_BYTES, stdout);
     if announces {
         let Some(address) = ready_line(&mut stdout) else { return };
         words.lock().unwrap_or_else(PoisonError::into_inner).is_ready = true;
         _ = news.send(News::Ready(address));
     }
-    let mut piece = vec![0; PIECE_BYTES];
     loop {
-        match stdout.read(&mut piece) {
-            Ok(0) => return,
+        let count = match stdout.fill_buf() {
             // Where nobody reads on, the reference is told so by its own pipe, as in any pipeline.
-            Ok(count) => match log.print(&piece[..count]) {
-                Ok(()) => {}
-                Err(_) => return,
-            },
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(piece) if piece.is_empty() || log.print(piece).is_err() => return,
+            Ok(piece) => piece.len(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             Err(_) => return,
-        }
+        };
+        stdout.consume(count);
     }
 }
 
-/// Reads the ready line byte by byte, so that nothing behind it is lost.
-fn ready_line(stdout: &mut ChildStdout) -> Option<SocketAddr> {
-    let mut line = Vec::new();
-    for byte in stdout.by_ref().take(READY_BYTES).bytes() {
-        match byte.ok()? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
-    }
-    str::from_utf8(&line).ok()?.strip_prefix("listening on ")?.parse().ok()
+fn ready_line(stdout: &mut impl BufRead) -> Option<SocketAddr> {
+    let mut line = String::new();
+    stdout.take(READY_BYTES).read_line(&mut line).ok()?;
+    line.trim_end().strip_prefix("listening on ")?.parse().ok()
 }
 
 fn tell_stderr(stderr: ChildStderr, log: &Log, aliases: &Aliases, words: &Mutex<Words>) {

@@ -195,7 +195,9 @@ fn connect(targets: &[SocketAddr]) -> anyhow::Result<(TcpStream, SocketAddr)> {
     for target in targets {
         match TcpStream::connect(target) {
             Ok(stream) => return Ok((stream, *target)),
-            Err(error) => failure = anyhow::anyhow!(error).context(format!("connect to {target}")),
+            Err(error) => {
+                failure = anyhow::Error::new(error).context(format!("connect to {target}"));
+            }
         }
     }
     Err(failure)

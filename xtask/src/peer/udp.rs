@@ -145,6 +145,9 @@ impl Run {
 
     fn take_from(&mut self, from: SocketAddr, bytes: &[u8]) {
         if let Err(error) = self.client(from) {
+            if self.relay.caller == Caller::Reference {
+                return self.fail(error);
+            }
             let note = format!("the relay cannot make a socket: {error}");
             return self.relay.log.note(None, note);
         }
@@ -158,7 +161,7 @@ impl Run {
                     _ = client.behind.send(bytes);
                 }
             }
-            Caller::Reference => self.to_learner(from, bytes),
+            Caller::Reference => self.send_odd(from, bytes),
         }
     }
 
@@ -170,12 +173,12 @@ impl Run {
                 Ok(count) => {
                     let (address, bytes) = (client.address, self.buffer[..count].to_vec());
                     match self.relay.caller {
-                        Caller::Learner => self.to_learner(address, &bytes),
-                        Caller::Reference => self.from_learner(index, &bytes),
+                        Caller::Learner => self.send_odd(address, &bytes),
+                        Caller::Reference => self.pass_answer(index, &bytes),
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                    self.nobody_listens(&error);
+                    self.nobody_listens(error);
                     index += 1;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -185,7 +188,7 @@ impl Run {
     }
 
     /// An answer of the learner's server, for the reference client.
-    fn from_learner(&self, index: usize, bytes: &[u8]) {
+    fn pass_answer(&self, index: usize, bytes: &[u8]) {
         let Client { address, behind, .. } = &self.clients[index];
         if let (Ok(from), Ok(to)) = (behind.peer_addr(), behind.local_addr()) {
             self.relay.log.record(None, received(from, to, Sample::of(bytes)));
@@ -195,7 +198,7 @@ impl Run {
     }
 
     /// One datagram for the learner's program, with whatever happens to it.
-    fn to_learner(&mut self, client: SocketAddr, bytes: &[u8]) {
+    fn send_odd(&mut self, client: SocketAddr, bytes: &[u8]) {
         let oddity = self.relay.whims.next();
         if let Some(oddity) = oddity {
             self.relay.log.note(None, oddity.told(self.relay.role));
@@ -244,9 +247,9 @@ impl Run {
         match sent {
             Ok(what) => self.relay.log.record(None, what),
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                self.nobody_listens(&error);
+                self.nobody_listens(error);
             }
-            Err(error) if self.relay.caller == Caller::Reference => self.fail(&error, "send to"),
+            Err(error) if self.relay.caller == Caller::Reference => self.fail(error),
             Err(error) => {
                 self.relay.log.note(None, format!("cannot send to {client}: {error}"));
             }
@@ -281,7 +284,7 @@ impl Run {
     }
 
     /// The kernel has answered for the target: no socket is bound there.
-    fn nobody_listens(&mut self, error: &io::Error) {
+    fn nobody_listens(&mut self, error: io::Error) {
         if self.relay.caller == Caller::Learner {
             return;
         }
@@ -291,12 +294,12 @@ impl Run {
             self.clients.clear();
             return;
         }
-        self.fail(error, "send to");
+        self.fail(error);
     }
 
-    fn fail(&self, error: &io::Error, attempt: &str) {
+    fn fail(&self, error: io::Error) {
         let target = self.relay.targets.front().map_or_else(String::new, ToString::to_string);
-        let error = anyhow::anyhow!("{attempt} {target}: {error}");
+        let error = anyhow::Error::new(error).context(format!("send to {target}"));
         _ = self.relay.news.send(News::Failed { error, _held: None });
     }
 

@@ -96,6 +96,16 @@ impl Oddity {
     /// What a program that is right does about it.
     fn answer(self, role: &Role) -> &'static str {
         let Role { module, name, .. } = *role;
+        match self {
+            Self::Dribs | Self::Stall => self.answer_to_delay(module, name),
+            Self::Reset => Self::answer_to_reset(module, name),
+            Self::Loss | Self::Double | Self::Delay | Self::Stranger => {
+                self.answer_to_datagram(module, name)
+            }
+        }
+    }
+
+    fn answer_to_delay(self, module: &str, name: &str) -> &'static str {
         match (self, module, name) {
             (Self::Dribs, "tcp-echo", "server") => {
                 "a correct client prints whatever each read returns, and reads until the server \
@@ -119,34 +129,42 @@ impl Oddity {
                 "a correct sender loses nothing: where the buffers are full, its write waits"
             }
             (Self::Stall, _, "server" | "serve") => "a correct client waits for the rest",
-            (Self::Stall, ..) => {
+            _ => {
                 "a correct server waits for the rest; one that serves its clients at the same \
                  time serves the others meanwhile"
             }
-            (Self::Reset, "sticky-packet", "receive") => {
+        }
+    }
+
+    fn answer_to_reset(module: &str, name: &str) -> &'static str {
+        match (module, name) {
+            ("sticky-packet", "receive") => {
                 "a correct sender whose write fails says so on stderr and exits with status 1; \
                  one that had finished exits with 0"
             }
-            (Self::Reset, "sticky-packet", _) => {
+            ("sticky-packet", _) => {
                 "a correct receiver prints `truncated` or `closed`, and takes the next sender"
             }
-            (Self::Reset, "sockopt-inspect", _) => {
+            ("sockopt-inspect", _) => {
                 "a correct program, which only holds the socket, still waits for the end of \
                  stdin and exits with status 0"
             }
-            (Self::Reset, "file-transfer", "serve") => {
+            ("file-transfer", "serve") => {
                 "a correct client says so on stderr, exits with status 1 and leaves no file that \
                  is not whole"
             }
-            (Self::Reset, "file-transfer", "put") => {
+            ("file-transfer", "put") => {
                 "a correct server keeps nothing of the upload, and serves the next client"
             }
-            (Self::Reset, _, "server" | "serve") => {
+            (_, "server" | "serve") => {
                 "a correct client says so in one line on stderr and exits with status 1"
             }
-            (Self::Reset, ..) => {
-                "a correct server ends this conversation only, and serves the next client"
-            }
+            _ => "a correct server ends this conversation only, and serves the next client",
+        }
+    }
+
+    fn answer_to_datagram(self, module: &str, name: &str) -> &'static str {
+        match (self, module, name) {
             (Self::Loss, _, "server") => "a correct client sends its message again after 500 ms",
             (Self::Double, _, "server") => {
                 "a correct client takes the second for no answer to its next message"
@@ -175,7 +193,7 @@ impl Oddity {
             (Self::Delay, ..) => {
                 "a correct server answers when it comes; the client may send it again before that"
             }
-            (Self::Stranger, ..) => "a correct server answers it too, at its own address",
+            _ => "a correct server answers it too, at its own address",
         }
     }
 }
@@ -465,5 +483,106 @@ impl Whims {
     pub fn delay(&mut self) -> Duration {
         let (shortest, longest) = DELAY_MS;
         Duration::from_millis(shortest + self.random.below(longest - shortest + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Instant;
+
+    use super::{ALL, Log, Oddity, Step, Weird};
+    use crate::peer::roles::{ROLES, find};
+
+    fn quiet() -> Log {
+        Log::new("your client", true, None::<&Path>).expect("a log")
+    }
+
+    #[test]
+    fn each_oddity_of_each_role_says_what_a_correct_program_does() {
+        for role in ROLES {
+            for oddity in role.oddities {
+                let told = oddity.told(role);
+                assert!(told.contains("a correct "), "{}: {told}", role.title());
+                // Beside a partner that waits, the learner's program is a client; else a server.
+                let wrong = if role.waits() { "correct server" } else { "correct client" };
+                assert!(!told.contains(wrong), "{}: {told}", role.title());
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_segments() {
+        let role = find("tcp-echo", "server").expect("the role");
+        let log = quiet();
+        let segments = |seed| {
+            let mut pace = Weird::parse("dribs", role, seed).expect("dribs").pace(1, role, &log);
+            pace.take(100);
+            let (mut waiting, mut now, mut sizes) = (100, Instant::now(), Vec::new());
+            while waiting > 0 {
+                match pace.next(waiting, now) {
+                    Step::Send(most) => {
+                        pace.passed(most, now);
+                        sizes.push(most);
+                        waiting -= most;
+                    }
+                    Step::Wait(until) => now = until,
+                    Step::Reset => panic!("only dribs were asked for"),
+                }
+            }
+            sizes
+        };
+        assert_eq!(segments(1), segments(1));
+        assert_ne!(segments(1), segments(2));
+        assert!(segments(3).iter().all(|size| (1..=7).contains(size)), "{:?}", segments(3));
+    }
+
+    #[test]
+    fn a_reset_cuts_a_piece_or_stands_for_the_end() {
+        let role = find("http-mini", "serve").expect("the role");
+        let log = quiet();
+        let (mut cut, mut at_end) = (0, 0);
+        for seed in 0..50 {
+            let mut pace = Weird::parse("reset", role, seed).expect("reset").pace(1, role, &log);
+            let now = Instant::now();
+            pace.take(10);
+            let Step::Send(most) = pace.next(10, now) else { panic!("it resets after a part") };
+            pace.passed(most, now);
+            if most < 10 {
+                assert_eq!(pace.next(10 - most, now), Step::Reset);
+                cut += 1;
+            } else {
+                assert!(pace.resets_at_end());
+                at_end += 1;
+            }
+        }
+        assert!(cut > 10 && at_end > 10, "{cut} cut, {at_end} at the end");
+    }
+
+    #[test]
+    fn a_third_try_always_gets_through_in_time() {
+        let role = find("udp-echo", "server").expect("the role");
+        for kinds in ["loss", "loss,delay", ""] {
+            let mut whims = Weird::parse(kinds, role, 5).expect("kinds").whims();
+            let mut in_a_row = 0;
+            for turn in 0..1000 {
+                let oddity = whims.next();
+                assert!(turn > 0 || oddity.is_some(), "the first is odd");
+                let is_trouble = matches!(oddity, Some(Oddity::Loss | Oddity::Delay));
+                in_a_row = if is_trouble { in_a_row + 1 } else { 0 };
+                assert!(in_a_row <= 2, "{kinds}: three in a row");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_without_names_the_role_does_all_it_can() {
+        let role = find("tcp-echo", "client").expect("the role");
+        assert_eq!(Weird::parse("", role, 1).expect("all").kinds, role.oddities);
+        let kinds = Weird::parse("stall, dribs", role, 1).expect("two").kinds;
+        assert_eq!(kinds, [Oddity::Stall, Oddity::Dribs]);
+        for (index, kind) in ALL.iter().enumerate() {
+            assert!(ALL[..index].iter().all(|other| other.name() != kind.name()));
+        }
     }
 }
