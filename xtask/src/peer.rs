@@ -323,7 +323,10 @@ fn tcp_client(session: Session) -> anyhow::Result<ExitCode> {
     session.begin(if types { "Type what the client sends; Ctrl-D ends it.\n" } else { "" });
     let relay = stream_relay(&session, listener, Caller::Reference, targets)?;
     let address = match path {
-        Some(path) => format!("http://{own}{path}"),
+        Some(path) => {
+            session.log.note(None, format!("Host will name the relay in between, {own}"));
+            format!("http://{own}{path}")
+        }
         None => own.to_string(),
     };
     let mut arguments = vec![address.as_str()];

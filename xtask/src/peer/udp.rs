@@ -25,6 +25,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 const MOST_CLIENTS: usize = 256;
 /// How many datagrams may be on their way late; a further one goes at once.
 const MOST_LATE: usize = 64;
+/// How many datagrams are taken in a turn, so that a flood starves nobody.
+const MOST_IN_A_TURN: usize = 128;
 /// What a stranger sends.
 const STRANGER_WORDS: &str = "a stranger's datagram";
 /// How long after the reference's end an answer to an odd datagram is still waited for.
@@ -88,15 +90,16 @@ pub fn run(relay: Relay) -> anyhow::Result<()> {
     let (clients, late) = (Vec::new(), Vec::new());
     let (stranger, ended, last_odd) = (None, None, None);
     let mut run = Run { relay, clients, late, stranger, buffer, ended, last_odd };
+    let mut is_all = true;
     loop {
         run.send_due(Instant::now());
-        // All that the reference sent before its end was in the socket when the end was seen, and
-        // has been taken since.
-        if run.late.is_empty() && run.last_moment().is_some_and(|last| Instant::now() >= last) {
+        // All that the reference sent before its end was in the socket when the end was seen.
+        let is_over = run.last_moment().is_some_and(|last| Instant::now() >= last);
+        if is_over && is_all && run.late.is_empty() {
             return Ok(());
         }
         run.wait().context("wait for datagrams")?;
-        run.take_own();
+        is_all = run.take_own();
         run.take_behind();
         run.hear_stranger();
     }
@@ -127,9 +130,9 @@ impl Run {
         Some(odd.map_or(ended, |odd| odd.max(ended)))
     }
 
-    /// Datagrams for the relay itself.
-    fn take_own(&mut self) {
-        loop {
+    /// Datagrams for the relay itself; whether those were all.
+    fn take_own(&mut self) -> bool {
+        for _ in 0..MOST_IN_A_TURN {
             match self.relay.socket.recv_from(&mut self.buffer) {
                 Ok((count, from)) => {
                     let bytes = self.buffer[..count].to_vec();
@@ -138,9 +141,10 @@ impl Run {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // Nothing is there; or what an earlier datagram of ours met is told, which is no
                 // answer.
-                Err(_) => return,
+                Err(_) => return true,
             }
         }
+        false
     }
 
     fn take_from(&mut self, from: SocketAddr, bytes: &[u8]) {
