@@ -7,12 +7,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Ended, PATIENCE, course, folder, names_in, processes_in, run, wait_until, xtask};
+use support::{Ended, PATIENCE, course, folder, names_in, processes_in, wait_until, xtask};
 
 /// A folder that a peer works in, so that its processes are found.
 struct Place {
@@ -30,8 +31,24 @@ impl Place {
         command
     }
 
+    /// Runs a peer to its end, for which it does not get for ever.
     fn run(&self, arguments: &[&str]) -> Ended {
-        run(&mut self.command(arguments))
+        let mut command = self.command(arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.expect("the runner starts");
+        let id = Pid::from_child(&child);
+        let (done, is_done) = mpsc::channel::<()>();
+        let watchdog = thread::spawn(move || {
+            if is_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                _ = kill_process(id, Signal::KILL);
+            }
+        });
+        let output = child.wait_with_output().expect("the runner ends");
+        drop(done);
+        watchdog.join().expect("the watchdog ends");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        let Output { status, stdout, stderr } = output;
+        Ended { status: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
 
     /// Starts a peer that waits, and reads its address.
@@ -122,12 +139,26 @@ fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     (buffer, from)
 }
 
+/// The connection that comes, if one comes.
+fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).expect("do not block");
+    let mut came = None;
+    wait_until(|| {
+        came = listener.accept().ok();
+        came.is_some()
+    });
+    let (stream, _) = came.expect("somebody connects");
+    stream.set_nonblocking(false).expect("block");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set a time limit");
+    stream
+}
+
 /// A server of the test's own: it echoes one client and closes.
 fn echo_once() -> (String, thread::JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
     let address = listener.local_addr().expect("the address").to_string();
     let echo = thread::spawn(move || {
-        let (mut client, _) = listener.accept().expect("a client");
+        let mut client = accept(&listener);
         let (mut all, mut buffer) = (Vec::new(), vec![0; 65_536]);
         loop {
             let count = client.read(&mut buffer).expect("read");
@@ -236,7 +267,7 @@ fn a_server_echoes_through_the_relay_and_the_log_tells_it() {
     let place = Place::new();
     let peer = place.serve(&["tcp-echo", "server"]);
     let mut first = peer.connect();
-    let data = pattern(1 << 20);
+    let data = pattern(8 << 20);
     let mut writer = first.try_clone().expect("a second handle");
     let sent = data.clone();
     let writing = thread::spawn(move || {
@@ -294,7 +325,7 @@ fn a_client_talks_to_the_learners_server_and_passes_its_status_on() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
     let address = listener.local_addr().expect("the address").to_string();
     let server = thread::spawn(move || {
-        let (mut client, _) = listener.accept().expect("a client");
+        let mut client = accept(&listener);
         client.read_exact(&mut [0; 2]).expect("two bytes");
     });
     let ended = place.run(&["tcp-echo", "client", &address, "hello", "--quiet"]);
@@ -323,7 +354,7 @@ fn a_sender_that_has_exited_is_still_delivered() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
     let address = listener.local_addr().expect("the address").to_string();
     let receiver = thread::spawn(move || {
-        let (mut sender, _) = listener.accept().expect("a sender");
+        let mut sender = accept(&listener);
         let mut all = Vec::new();
         sender.read_to_end(&mut all).expect("read");
         all
