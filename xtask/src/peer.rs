@@ -25,6 +25,7 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use grader::module::Module;
 
 use crate::interrupt::Group;
 use crate::workspace::{Owner, Workspace};
@@ -39,7 +40,8 @@ use weird::Weird;
 /// Talk to the reference: a working server, client, sender or listener for your own program.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The module; without one, all partners are listed.
+    /// The module; without one, all partners are listed. Inside a module's folder it may be left
+    /// out before a role.
     #[arg(value_name = "MODULE")]
     module: Option<String>,
     /// The partner's role; without one, the module's partners are listed.
@@ -93,14 +95,31 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         output::print(list(None).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     };
+    if let Some(stood_in) = left_out(module) {
+        // What stood in the module's place is the role, and so on.
+        let all = arguments.role.iter().chain(&arguments.arguments);
+        let all: Vec<String> = all.cloned().collect();
+        return begin(roles::find(stood_in.name, module)?, &all, arguments);
+    }
     let module = modules::find(module)?;
     let Some(role) = &arguments.role else {
         output::print(list(Some(module.name)).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     };
-    let role = roles::find(module.name, role)?;
+    begin(roles::find(module.name, role)?, &arguments.arguments, arguments)
+}
+
+/// The module in whose folder the user stands, if `name` is no module and one of that one's roles.
+fn left_out(name: &str) -> Option<&'static Module> {
+    let is_module = modules::TAUGHT.iter().any(|module| module.name == name);
+    let stood_in = Workspace::find().ok()?.module_stood_in()?;
+    let is_role = roles::of(stood_in.name).any(|role| role.name == name);
+    (is_role && !is_module).then_some(stood_in)
+}
+
+fn begin(role: &'static Role, words: &[String], arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let is_new_log = arguments.log.as_ref().filter(|log| !log.exists());
-    let result = Session::prepare(role, arguments).and_then(converse);
+    let result = Session::prepare(role, words, arguments).and_then(converse);
     if let (Err(_), Some(log)) = (&result, is_new_log)
         && fs_err::metadata(log).is_ok_and(|log| log.is_file() && log.len() == 0)
     {
@@ -146,8 +165,12 @@ fn list(module: Option<&str>) -> String {
 }
 
 impl Session {
-    fn prepare(role: &'static Role, arguments: &Arguments) -> anyhow::Result<Self> {
-        let (address, rest) = role.split(&arguments.arguments)?;
+    fn prepare(
+        role: &'static Role,
+        words: &[String],
+        arguments: &Arguments,
+    ) -> anyhow::Result<Self> {
+        let (address, rest) = role.split(words)?;
         let weird = match &arguments.weird {
             Some(kinds) => {
                 let seed = arguments.seed.unwrap_or_else(grade::random_seed);
@@ -159,8 +182,7 @@ impl Session {
             must_be_folder(role, &rest[0])?;
         }
         let (ending, ender) = Ending::new().context("make a pipe")?;
-        let command =
-            format!("cargo xtask peer {} {}", role.title(), arguments.arguments.join(" "));
+        let command = format!("cargo xtask peer {} {}", role.title(), words.join(" "));
         Ok(Self {
             role,
             address: address.to_owned(),

@@ -193,6 +193,18 @@ fn without_a_role_the_partners_are_listed() {
 }
 
 #[test]
+fn inside_a_modules_folder_the_role_is_enough() {
+    let place = Place::new();
+    let run = |module: &str| {
+        let mut command = place.command(&["udp", "192.0.2.1:0"]);
+        command.current_dir(course().join("exercises").join(module));
+        support::run(&mut command)
+    };
+    run("sockopt-inspect").refuses(&["cannot listen on 192.0.2.1:0"]);
+    run("tcp-echo").refuses(&["no module `udp`"]);
+}
+
+#[test]
 fn wrong_usage_is_told_before_anything_is_built() {
     let place = Place::new();
     let refuse = |arguments: &[&str], words: &[&str]| place.run(arguments).refuses(words);
