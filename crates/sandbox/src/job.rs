@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A program to run, and what it may do.
 #[derive(Clone, Debug)]
@@ -97,13 +99,55 @@ impl Default for Limits {
 }
 
 /// The network that a program sees.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Network {
     /// The caller's.
     #[default]
     Host,
     /// One of its own with a loopback interface, up, and nothing else.
     Lonely,
+    /// One that somebody else has made.
+    Given(NetworkNamespace),
+}
+
+/// A network namespace that a program is to join, held by descriptors: `setns(2)`.
+///
+/// Joining a network namespace takes power over the user namespace that owns it. A process outside
+/// has that over each user namespace that its own user has made just below its own
+/// (`user_namespaces(7)`), and gives it up when it becomes the program.
+#[derive(Clone, Debug)]
+pub struct NetworkNamespace {
+    user: Option<Arc<OwnedFd>>,
+    network: Arc<OwnedFd>,
+}
+
+impl NetworkNamespace {
+    /// The namespace `network` (`/proc/PID/ns/net`). `user` (`/proc/PID/ns/user`) is the user
+    /// namespace that owns it; none if that is the caller's own.
+    pub fn new(user: Option<Arc<OwnedFd>>, network: Arc<OwnedFd>) -> Self {
+        Self { user, network }
+    }
+
+    /// The user namespace, if there is one to join, and the network namespace, in the order in
+    /// which a process joins them.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.user.iter().chain([&self.network]).map(|namespace| namespace.as_fd())
+    }
+
+    /// The same, held by descriptors whose numbers are at least `lowest`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn lifted(&self, lowest: i32) -> io::Result<Self> {
+        let lift = |descriptor| rustix::io::fcntl_dupfd_cloexec(descriptor, lowest);
+        let lifted: Result<Vec<OwnedFd>, _> = self.in_order().map(lift).collect();
+        Self::from_order(lifted?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// The namespace of these descriptors, which are in the order of [`Self::in_order`].
+    #[cfg(target_os = "linux")]
+    pub(crate) fn from_order(mut descriptors: Vec<OwnedFd>) -> Option<Self> {
+        let network = Arc::new(descriptors.pop()?);
+        Some(Self { user: descriptors.pop().map(Arc::new), network })
+    }
 }
 
 /// A small disk, in memory, mounted for one program alone and gone with it.

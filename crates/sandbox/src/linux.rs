@@ -3,9 +3,10 @@
 mod client;
 mod confine;
 mod filter;
+pub mod helper;
 mod keeper;
 mod landlock;
-mod message;
+pub mod message;
 mod namespace;
 mod probe;
 mod program;
@@ -29,8 +30,7 @@ use rustix::process::{DumpableBehavior, Pid, set_dumpable_behavior};
 /// The first line of `main` in every executable that uses a sandbox: the keeper forks, which only
 /// a process with one thread may do safely.
 pub fn keeper_main_if_asked() {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|argument| argument == KEEPER_ARGUMENT) {
+    if helper::is_asked(KEEPER_ARGUMENT) {
         keeper::main();
     }
 }

@@ -127,7 +127,7 @@ impl Sandbox {
     /// # Errors
     /// "cannot start PROGRAM: …"; of kind `Unsupported` where the job asks for a namespace.
     pub fn spawn(&self, job: &Job) -> io::Result<Running> {
-        if job.network != Network::Host || job.disk.is_some() || job.hosts.is_some() {
+        if !matches!(job.network, Network::Host) || job.disk.is_some() || job.hosts.is_some() {
             let text = format!("cannot start {} by itself: only Linux can", job.program.display());
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }

@@ -2,17 +2,18 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use rustix::net::sockopt::socket_type;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
-use sandbox::{Disk, Job, Network, Running, Sandbox};
+use sandbox::{Disk, Job, Network, NetworkNamespace, Running, Sandbox};
 use support::{
     Outcome, blocking, ensure, explained, output, python, read_line, reason_missing, same, shell,
     wait_exit,
@@ -38,6 +39,9 @@ fn main() -> ExitCode {
         ("the_program_is_open_to_the_caller", the_program_is_open_to_the_caller),
         ("lonely_network", lonely_network),
         ("lonely_program_is_open_to_the_caller", lonely_program_is_open_to_the_caller),
+        ("given_network", given_network),
+        ("given_network_beside_disk_and_descriptors", given_network_beside_disk_and_descriptors),
+        ("what_is_no_network", what_is_no_network),
         ("small_disk", small_disk),
         ("disk_outlives_the_program", disk_outlives_the_program),
         ("own_hosts", own_hosts),
@@ -317,6 +321,82 @@ print(os.getuid(), os.getgid())",
     let expected =
         format!("['lo']\nENETUNREACH\nENETUNREACH\nENETUNREACH\nb'hi'\n::1\n{user} {group}\n");
     same("what it sees", got, expected)
+}
+
+/// The network of a program that has one of its own, which runs for as long as this is kept.
+fn somebody_elses_network(sandbox: &Sandbox) -> io::Result<(Running, NetworkNamespace)> {
+    let mut job = shell(sandbox, "echo ready; read line");
+    job.network = Network::Lonely;
+    let mut running = sandbox.spawn(&job)?;
+    // Once it runs, it is open to the caller.
+    read_line(&mut blocking(running.stdout())?)?;
+    let open = |name: &str| {
+        let file = File::open(format!("/proc/{}/ns/{name}", running.pid()))?;
+        Ok::<_, io::Error>(Arc::new(OwnedFd::from(file)))
+    };
+    let own_user = fs::read_link("/proc/self/ns/user")?;
+    let its_user = fs::read_link(format!("/proc/{}/ns/user", running.pid()))?;
+    let user = if own_user == its_user { None } else { Some(open("user")?) };
+    let network = NetworkNamespace::new(user, open("net")?);
+    Ok((running, network))
+}
+
+/// Prints which network the program is in, and what it may do there.
+const IN_NETWORK: &str = "import os, socket
+print(os.readlink('/proc/self/ns/net'))
+print(sorted(name for _, name in socket.if_nameindex()))
+for attempt in (lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW), lambda: socket.sethostname('x')):
+    try:
+        attempt()
+        print('allowed')
+    except PermissionError:
+        print('denied')
+print(os.getuid(), os.getgid(), len(os.listdir('/proc/self/fd')))";
+
+fn told_in_network(running: &Running, descriptors: usize) -> io::Result<String> {
+    let network = fs::read_link(format!("/proc/{}/ns/net", running.pid()))?;
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let network = network.display();
+    Ok(format!("{network}\n['lo']\ndenied\ndenied\n{user} {group} {descriptors}\n"))
+}
+
+fn given_network() -> Outcome {
+    let sandbox = Sandbox::start()?;
+    let (running, network) = match somebody_elses_network(&sandbox) {
+        Ok(made) => made,
+        Err(error) => return explained(&sandbox, "network namespace", &error),
+    };
+    let mut job = python(&sandbox, IN_NETWORK);
+    job.network = Network::Given(network);
+    // Its own three, and the one by which it reads the folder.
+    same("what it sees", output(&sandbox, &job)?, told_in_network(&running, 4)?)
+}
+
+fn given_network_beside_disk_and_descriptors() -> Outcome {
+    let sandbox = Sandbox::start()?;
+    let (running, network) = match somebody_elses_network(&sandbox) {
+        Ok(made) => made,
+        Err(error) => return explained(&sandbox, "network namespace", &error),
+    };
+    let mut job = with_disk(&sandbox, IN_NETWORK)?;
+    job.network = Network::Given(network);
+    job.hosts = Some(HOSTS.to_owned());
+    job.extra_descriptors = 20;
+    match output(&sandbox, &job) {
+        Ok(got) => same("what it sees", got, told_in_network(&running, 24)?),
+        Err(error) => explained(&sandbox, "mount namespace", &error),
+    }
+}
+
+fn what_is_no_network() -> Outcome {
+    let sandbox = Sandbox::start()?;
+    let file = Arc::new(OwnedFd::from(File::open("/dev/null")?));
+    let mut job = shell(&sandbox, "exit 0");
+    job.network = Network::Given(NetworkNamespace::new(None, file));
+    let error = sandbox.spawn(&job).err().ok_or("a program was started there")?;
+    same("kind", error.kind(), io::ErrorKind::Unsupported)?;
+    let expected = "cannot start /bin/sh by itself: join the network: Invalid argument";
+    ensure(error.to_string().starts_with(expected), error.to_string())
 }
 
 fn lonely_program_is_open_to_the_caller() -> Outcome {

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use rustix::process::{Pid, Signal, pidfd_send_signal};
 use super::keeper::{HELLO_READY, REQUEST_JOB, REQUEST_PROBE};
 use super::warden::ORDER_END;
 use super::wire::{self, Fault, FaultKind, Report};
-use super::{message, tree};
-use crate::job::{Exit, Job, Leftovers, find_program, remark};
+use super::{helper, message, tree};
+use crate::job::{Exit, Job, Leftovers, Network, find_program, remark};
 use crate::layer::{self, Layer, Measure};
 use crate::{KEEPER_ARGUMENT, ending, scratch, terminal};
 
@@ -137,13 +137,16 @@ impl Sandbox {
             // Refused when the user's pipes hold much already; smaller ones serve too.
             let _ = fcntl_setpipe_size(end, PIPE_BYTES);
         }
-        let descriptors = [
+        let mut descriptors = vec![
             description.as_fd(),
             warden_end.as_fd(),
             stdin_end.as_fd(),
             stdout_end.as_fd(),
             stderr_end.as_fd(),
         ];
+        if let Network::Given(network) = &job.network {
+            descriptors.extend(network.in_order());
+        }
         self.run.request(REQUEST_JOB, &descriptors)?;
         drop((description, warden_end, stdin_end, stdout_end, stderr_end));
         let Beginning { program, warden, pidfd, disk } = await_start(&orders, job)?;
@@ -173,13 +176,7 @@ impl Drop for Sandbox {
 
 impl Run {
     fn start() -> io::Result<Self> {
-        let (requests, keeper_end) = message::pair()?;
-        // Also right when the file was replaced by a build since this process was started.
-        let mut keeper = Command::new("/proc/self/exe")
-            .arg(KEEPER_ARGUMENT)
-            .stdin(Stdio::from(keeper_end))
-            .stdout(Stdio::null())
-            .spawn()
+        let (requests, mut keeper) = helper::start(KEEPER_ARGUMENT)
             .map_err(|error| explain("start the sandbox's keeper", &error))?;
         match hello(&requests) {
             Ok(scratch) => Ok(Self { requests, keeper: Mutex::new(keeper), scratch }),

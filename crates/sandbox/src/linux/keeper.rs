@@ -7,20 +7,19 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Mode, OFlags};
 use rustix::io::retry_on_intr;
 use rustix::process::{
-    DumpableBehavior, Pid, Resource, Signal, WaitOptions, geteuid, getpid, kill_process,
-    set_child_subreaper, set_dumpable_behavior, setsid, wait, waitpid,
+    Pid, Signal, WaitOptions, geteuid, getpid, kill_process, set_child_subreaper, wait, waitpid,
 };
 
 use super::filter::Filter;
 use super::signals::{block_signals, signal_descriptor, take_signals};
-use super::{fork, message, probe, tree, warden};
+use super::warden::Start;
+use super::{fork, helper, message, probe, tree, warden};
 use crate::scratch;
 
-/// A request to run a job. With it come the job, the warden's end of the socket, and the program's
-/// ends of its standard streams.
+/// A request to run a job. With it come the job, the warden's end of the socket, the program's
+/// ends of its standard streams, and the namespaces of a network that it is given.
 pub(super) const REQUEST_JOB: &[u8] = b"job";
 /// A request to find out what this machine offers. With it comes a pipe for the answer.
 pub(super) const REQUEST_PROBE: &[u8] = b"probe";
@@ -74,25 +73,13 @@ fn run() -> io::Result<()> {
     served.and(removed)
 }
 
-/// Makes this process independent of its caller's terminal, descriptors and fate. Returns the
-/// socket for requests, which is standard input until then.
+/// Makes this process a helper that waits for what it starts. Returns the socket for requests.
 fn become_keeper() -> io::Result<OwnedFd> {
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    setsid()?;
     set_child_subreaper(Some(getpid()))?;
     // SIGTERM ends a warden, and is therefore waited for, not ignored, in there; a keeper ends with
     // its caller and no other way.
     block_signals(&[libc::SIGCHLD, libc::SIGTERM])?;
-    for signal in [libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE, libc::SIGTSTP] {
-        // SAFETY: ignoring a signal installs no handler.
-        unsafe { libc::signal(signal, libc::SIG_IGN) };
-    }
-    close_from(3);
-    let requests = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    Ok(requests)
+    helper::begin()
 }
 
 fn serve(requests: OwnedFd, scratch: &Path) -> io::Result<()> {
@@ -147,29 +134,31 @@ impl Keeper {
             // A request that came without all of its descriptors is answered by the end of the
             // warden's socket, one of those dropped here.
             _ => {
+                let network = descriptors.split_off(descriptors.len().min(5));
                 if let Ok([job, orders, stdin, stdout, stderr]) =
                     <[OwnedFd; 5]>::try_from(descriptors)
                 {
-                    self.start_warden(&job, orders, [stdin, stdout, stderr]);
+                    let stdio = [stdin, stdout, stderr];
+                    self.start_warden(Start { job, stdio, network }, &orders);
                 }
             }
         }
         Ok(true)
     }
 
-    fn start_warden(&mut self, job: &OwnedFd, orders: OwnedFd, stdio: [OwnedFd; 3]) {
-        let (keep, context) = (&orders, &self.context);
+    fn start_warden(&mut self, wanted: Start, orders: &OwnedFd) {
+        let context = &self.context;
         let inherited = [&self.requests, &self.signals];
         let started = fork(|| {
             // A warden that held the keeper's end would hide the keeper's death from the caller.
             close_in_child(inherited);
-            warden::run(job, keep, stdio, context)
+            warden::run(wanted, orders, context)
         });
         match started {
             Ok(pid) => {
                 self.wardens.insert(pid.as_raw_pid());
             }
-            Err(error) => warden::report_failure(&orders, "fork", &error),
+            Err(error) => warden::report_failure(orders, "fork", &error),
         }
     }
 
@@ -215,19 +204,5 @@ fn close_in_child<const N: usize>(descriptors: [&OwnedFd; N]) {
     for descriptor in descriptors {
         // SAFETY: the child ends without running the owner's destructor, and uses neither again.
         unsafe { libc::close(descriptor.as_raw_fd()) };
-    }
-}
-
-/// Closes what this process inherited without asking (a build tool's pipes).
-fn close_from(first: libc::c_uint) {
-    // SAFETY: called before this process has opened anything from this number up.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
-    if result != 0 {
-        // Linux before 5.9. What stays open is harmless: it is not handed on to programs.
-        let limit = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(1024);
-        for number in first..u32::try_from(limit.min(65_536)).unwrap_or(1024) {
-            // SAFETY: as above.
-            unsafe { libc::close(number.cast_signed()) };
-        }
     }
 }

@@ -19,17 +19,13 @@ const DESCRIPTORS_MAX: usize = 8;
 const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
 /// Two connected sockets for messages, closed on exec.
-pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC;
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }
 
 /// Sends one message.
-pub(super) fn send(
-    socket: impl AsFd,
-    bytes: &[u8],
-    descriptors: &[BorrowedFd<'_>],
-) -> io::Result<()> {
+pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
@@ -41,12 +37,12 @@ pub(super) fn send(
 }
 
 /// Receives one message; no bytes and no descriptors once the other side is gone.
-pub(super) fn receive(socket: impl AsFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+pub fn receive(socket: impl AsFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     receive_with(socket, RecvFlags::empty())
 }
 
 /// The same, but fails with `WouldBlock` where there is no message yet.
-pub(super) fn try_receive(socket: impl AsFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+pub fn try_receive(socket: impl AsFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     receive_with(socket, RecvFlags::DONTWAIT)
 }
 
@@ -76,7 +72,7 @@ fn receive_with(socket: impl AsFd, flags: RecvFlags) -> io::Result<(Vec<u8>, Vec
 }
 
 /// Waits until there is something to read, or the other side is gone; false when time ran out.
-pub(super) fn wait_readable(descriptor: impl AsFd, timeout: Duration) -> io::Result<bool> {
+pub fn wait_readable(descriptor: impl AsFd, timeout: Duration) -> io::Result<bool> {
     let timeout = Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: timeout.subsec_nanos().into(),

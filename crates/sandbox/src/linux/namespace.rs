@@ -9,9 +9,9 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 use rustix::process::{DumpableBehavior, getegid, geteuid, getpid, set_dumpable_behavior};
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use rustix::thread::{UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
-use crate::job::{Disk, Job, Network};
+use crate::job::{Disk, Job, Network, NetworkNamespace};
 
 /// The file that the C library's resolver asks first, `hosts(5)`.
 const HOSTS: &str = "/etc/hosts";
@@ -27,14 +27,19 @@ pub(super) fn enter(
     job: &Job,
     scratch: &Path,
 ) -> Result<Option<OwnedFd>, (&'static str, io::Error)> {
+    let is_lonely = matches!(job.network, Network::Lonely);
     let mut wanted = UnshareFlags::empty();
-    wanted.set(UnshareFlags::NEWNET, job.network == Network::Lonely);
+    wanted.set(UnshareFlags::NEWNET, is_lonely);
     wanted.set(UnshareFlags::NEWNS, job.disk.is_some() || job.hosts.is_some());
+    if let Network::Given(network) = &job.network {
+        // First, since its user namespace, once entered, is the one that owns the mounts.
+        join(network).map_err(|error| ("join the network", error))?;
+    }
     if wanted.is_empty() {
         return Ok(None);
     }
     unshare(wanted)?;
-    if job.network == Network::Lonely {
+    if is_lonely {
         bring_loopback_up().map_err(|error| ("bring the loopback interface up", error))?;
     }
     if wanted.contains(UnshareFlags::NEWNS) {
@@ -50,6 +55,14 @@ pub(super) fn enter(
         None => Ok(None),
         Some(disk) => mount_disk(disk).map(Some).map_err(|error| ("mount a small disk", error)),
     }
+}
+
+fn join(network: &NetworkNamespace) -> io::Result<()> {
+    for namespace in network.in_order() {
+        // Both are what their maker says they are, or this fails.
+        move_into_link_name_space(namespace, None)?;
+    }
+    Ok(())
 }
 
 fn unshare(wanted: UnshareFlags) -> Result<(), (&'static str, io::Error)> {

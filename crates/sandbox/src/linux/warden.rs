@@ -19,14 +19,24 @@ use super::program::{become_program, first_beyond, lift};
 use super::signals::{block_signals, signal_descriptor, take_signals};
 use super::wire::{self, Fault, FaultKind, Report};
 use super::{fork, message, tree};
-use crate::job::{Exit, Job};
+use crate::job::{Exit, Job, Network};
 
 /// The order to end the program's tree.
 pub(super) const ORDER_END: &[u8] = b"end";
 
+/// What the keeper was sent to start a program with.
+pub(super) struct Start {
+    /// The file that describes the job.
+    pub(super) job: OwnedFd,
+    /// The program's ends of its standard streams.
+    pub(super) stdio: [OwnedFd; 3],
+    /// The namespaces of a network that it is given.
+    pub(super) network: Vec<OwnedFd>,
+}
+
 /// Runs the warden to its end; returns its exit status.
-pub(super) fn run(job: &OwnedFd, orders: &OwnedFd, stdio: [OwnedFd; 3], context: &Context) -> i32 {
-    match start(job, orders, stdio, context) {
+pub(super) fn run(wanted: Start, orders: &OwnedFd, context: &Context) -> i32 {
+    match start(wanted, orders, context) {
         Ok(Some(warden)) => warden.watch(),
         // The program's own process has said why it was not started.
         Ok(None) => 0,
@@ -59,20 +69,18 @@ struct Warden {
     exit: Option<Exit>,
 }
 
-fn start(
-    job: &OwnedFd,
-    orders: &OwnedFd,
-    stdio: [OwnedFd; 3],
-    context: &Context,
-) -> io::Result<Option<Warden>> {
+fn start(wanted: Start, orders: &OwnedFd, context: &Context) -> io::Result<Option<Warden>> {
     set_child_subreaper(Some(getpid()))?;
     // The keeper has blocked SIGTERM too, so that none is lost before this line.
     block_signals(&[libc::SIGCHLD, libc::SIGTERM])?;
     let signals = signal_descriptor(&[libc::SIGCHLD, libc::SIGTERM])?;
-    let job = read_job(job)?;
+    let mut job = read_job(wanted.job, wanted.network)?;
     let beyond = first_beyond(job.extra_descriptors)?;
+    if let Network::Given(network) = &mut job.network {
+        *network = network.lifted(beyond)?;
+    }
     let orders = rustix::io::fcntl_dupfd_cloexec(orders, beyond)?;
-    let [stdin, stdout, stderr] = stdio;
+    let [stdin, stdout, stderr] = wanted.stdio;
     let stdio = [lift(stdin, beyond)?, lift(stdout, beyond)?, lift(stderr, beyond)?];
     let (faults, fault_end) = pipe_with(PipeFlags::CLOEXEC)?;
     let fault_end = lift(fault_end, beyond)?;
@@ -103,12 +111,12 @@ fn start(
     Ok(None)
 }
 
-fn read_job(descriptor: &OwnedFd) -> io::Result<Job> {
-    let mut file = File::from(descriptor.try_clone()?);
+fn read_job(description: OwnedFd, network: Vec<OwnedFd>) -> io::Result<Job> {
+    let mut file = File::from(description);
     file.seek(SeekFrom::Start(0))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    wire::decode_job(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    wire::decode_job(&bytes, network).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 impl Warden {

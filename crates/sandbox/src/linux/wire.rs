@@ -1,10 +1,11 @@
 //! How a job and what is reported of it travel between processes of one executable.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::job::{Disk, Exit, Job, Limits, Network};
+use crate::job::{Disk, Exit, Job, Limits, Network, NetworkNamespace};
 
 /// What a warden tells its caller.
 #[derive(Debug)]
@@ -102,6 +103,7 @@ impl Report {
     }
 }
 
+/// The job, but for the descriptors of a network that it is given, which travel beside it.
 pub(super) fn encode_job(job: &Job) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.path(&job.program);
@@ -128,7 +130,11 @@ pub(super) fn encode_job(job: &Job) -> Vec<u8> {
     writer.option(limits.processes);
     writer.number(job.stderr_terminal.into());
     writer.number(job.extra_descriptors as u64);
-    writer.number(u64::from(job.network == Network::Lonely));
+    writer.number(match job.network {
+        Network::Host => 0,
+        Network::Lonely => 1,
+        Network::Given(_) => 2,
+    });
     writer.number(u64::from(job.disk.is_some()));
     if let Some(disk) = &job.disk {
         writer.path(&disk.path);
@@ -142,7 +148,8 @@ pub(super) fn encode_job(job: &Job) -> Vec<u8> {
     writer.0
 }
 
-pub(super) fn decode_job(bytes: &[u8]) -> Option<Job> {
+/// The job, which is given the network of these descriptors (see [`NetworkNamespace::in_order`]).
+pub(super) fn decode_job(bytes: &[u8], network: Vec<OwnedFd>) -> Option<Job> {
     let mut reader = Reader(bytes);
     let program = reader.path()?;
     let args = reader.list(|reader| reader.text())?;
@@ -159,7 +166,11 @@ pub(super) fn decode_job(bytes: &[u8]) -> Option<Job> {
     };
     let stderr_terminal = reader.number()? != 0;
     let extra_descriptors = usize::try_from(reader.number()?).ok()?;
-    let network = if reader.number()? == 0 { Network::Host } else { Network::Lonely };
+    let network = match reader.number()? {
+        0 => Network::Host,
+        1 => Network::Lonely,
+        _ => Network::Given(NetworkNamespace::from_order(network)?),
+    };
     let disk = match reader.number()? {
         0 => None,
         _ => Some(Disk { path: reader.path()?, bytes: reader.number()?, inodes: reader.number()? }),
