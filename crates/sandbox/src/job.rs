@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,6 +118,7 @@ pub enum Network {
 /// has that over each user namespace that its own user has made just below its own
 /// (`user_namespaces(7)`), and gives it up when it becomes the program.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has namespaces"))]
 pub struct NetworkNamespace {
     user: Option<Arc<OwnedFd>>,
     network: Arc<OwnedFd>,
@@ -130,6 +133,7 @@ impl NetworkNamespace {
 
     /// The user namespace, if there is one to join, and the network namespace, in the order in
     /// which a process joins them.
+    #[cfg(target_os = "linux")]
     pub(crate) fn in_order(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.user.iter().chain([&self.network]).map(|namespace| namespace.as_fd())
     }

@@ -11,6 +11,8 @@ use rustix::process::{DumpableBehavior, Resource, set_dumpable_behavior, setsid}
 
 use super::message;
 
+pub use super::namespace::unshare;
+
 /// Starts this executable with one argument, by which its `main` knows which helper to become
 /// ([`is_asked`]), and returns the caller's end of the socket between the two.
 ///

@@ -65,12 +65,18 @@ fn join(network: &NetworkNamespace) -> io::Result<()> {
     Ok(())
 }
 
-fn unshare(wanted: UnshareFlags) -> Result<(), (&'static str, io::Error)> {
+/// Moves this process, which has one thread, into new namespaces, and into a new user namespace
+/// first where this user may not do so otherwise; says whether it had to. The user and the group
+/// stay what they are.
+///
+/// # Errors
+/// Names the step that this machine refuses.
+pub fn unshare(wanted: UnshareFlags) -> Result<bool, (&'static str, io::Error)> {
     // SAFETY: UnshareFlags::FILES is not asked for.
     if unsafe { unshare_unsafe(wanted) }.is_ok() {
         // With root's power over the machine no user namespace is needed; in one that maps root
         // alone, files of all other users would be closed to a program that may now read them.
-        return Ok(());
+        return Ok(false);
     }
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     // SAFETY: as above.
@@ -80,6 +86,7 @@ fn unshare(wanted: UnshareFlags) -> Result<(), (&'static str, io::Error)> {
     set_dumpable_behavior(DumpableBehavior::Dumpable)
         .map_err(io::Error::from)
         .and_then(|()| write_maps(user, group))
+        .map(|()| true)
         .map_err(|error| ("map this user into a user namespace", error))
 }
 
