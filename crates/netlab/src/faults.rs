@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use crate::frame::{Internet, Transport, protocol};
 
-/// What befalls packets on a host's wire. Chances are from 0.0, never, to 1.0, always; each is taken
-/// by itself, once for each packet.
+/// What befalls packets on a host's wire. Chances are from 0.0, never, to 1.0, always; each is
+/// taken by itself, once for each packet.
 ///
 /// Only IP packets are subject to them: what hosts say among themselves to find each other (ARP)
 /// passes.
 ///
-/// The seed decides, and what a packet *is*: between which hosts and in which of their conversations
-/// it travels, what it carries, and how often that was sent before. Ports chosen by the system,
-/// sequence numbers, time stamps and the clock have no part in it. The same program therefore loses
-/// the same packets however busy the machine is, and one packet more changes no other's fate.
+/// The seed decides, and what a packet *is*: between which hosts and in which of their
+/// conversations it travels, what it carries, and how often that was sent before. Ports chosen by
+/// the system, sequence numbers, time stamps and the clock have no part in it. The same program
+/// therefore loses the same packets however busy the machine is, and one packet more changes no
+/// other's fate.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Faults {
     /// The chance that a packet is lost.

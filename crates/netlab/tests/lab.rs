@@ -143,6 +143,13 @@ fn segments(capture: &Capture) -> Result<Vec<(&Packet, Tcp<'_>)>, Failed> {
     Ok(found)
 }
 
+/// All that are different, in the order in which they come first: a machine that stands still makes
+/// TCP send again, and rightly so.
+fn first_of_each<T: Clone + Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut known = BTreeSet::new();
+    items.filter(|item| known.insert(item.clone())).collect()
+}
+
 /// The first letter of its sender, its flags and its data.
 fn tell_segment((packet, tcp): &(&Packet, Tcp<'_>)) -> String {
     let flags = tcp.flags;
@@ -167,12 +174,8 @@ fn handshake_and_close() -> Outcome {
     drop(server);
     same("end", client.read(&mut bytes)?, 0)?;
     let capture = lab.capture();
-    let told: Vec<String> = segments(&capture)?.iter().map(tell_segment).collect();
-    let told = told.join(" ");
-    // The rest of the acknowledgements may come with what is sent anyway.
-    ensure(told.starts_with("aS bSA aA aAhello bA aFA "), told.clone())?;
-    same("SYNs", told.matches('S').count(), 2)?;
-    same("FINs", told.matches('F').count(), 2)?;
+    let told = first_of_each(segments(&capture)?.iter().map(tell_segment));
+    same("told", told.join(" ").as_str(), "aS bSA aA aAhello bA aFA bFA")?;
     let first = &segments(&capture)?[0];
     same("segment size", first.1.options.maximum_segment, Some(1460))?;
     ensure(first.1.options.sack_permitted && first.1.options.timestamps.is_some(), "no options")?;
@@ -239,7 +242,7 @@ fn nobody_at_a_port() -> Outcome {
 const SERVER: &str = "import os, socket
 for attempt in (lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
                 lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1),
-                lambda: socket.if_nametoindex('eth0') and open('/proc/sys/net/ipv4/ip_forward', 'w')):
+                lambda: open('/proc/sys/net/ipv4/ip_forward', 'w')):
     try:
         attempt()
         print('allowed')
@@ -310,12 +313,14 @@ fn hosts_that_ask() -> Outcome {
     alpha.send_to(b"hello", beta.local_addr()?)?;
     expect(&beta, "hello")?;
     let capture = lab.capture();
-    let kinds: Vec<_> = capture
-        .packets
-        .iter()
-        .filter_map(|packet| Some((packet.frame()?.ethertype, packet.fate.copy)))
-        .collect();
-    same("packets", kinds, vec![(0x806, false), (0x806, false), (0x800, false), (0x800, true)])
+    let kind = |packet: &Packet| Some((packet.from.to_string(), packet.frame()?.ethertype));
+    let kinds = first_of_each(capture.packets.iter().filter_map(kind));
+    let expected = [("alpha", 0x806), ("beta", 0x806), ("alpha", 0x800)];
+    same("packets", kinds, expected.map(|(from, kind)| (from.to_owned(), kind)).to_vec())?;
+    // Of the two kinds, one only is subject to faults.
+    let is_copied = |packet: &&Packet| packet.fate.copy;
+    let copied = capture.packets.iter().filter(is_copied).filter_map(kind);
+    same("copied", copied.collect(), vec![("alpha".to_owned(), 0x800)])
 }
 
 /// Listeners on all hosts at one port, by their names.
@@ -376,7 +381,7 @@ fn neighbour_through_the_router() -> Outcome {
     same("client", from, client.local_addr()?)?;
     drop((client, server));
     let capture = lab.capture();
-    let hops = capture.packets.iter().take(4).filter_map(|packet| {
+    let hops = capture.packets.iter().filter_map(|packet| {
         let time_to_live = packet.frame()?.internet?.time_to_live;
         Some((&*packet.from, packet.to.as_deref()?, time_to_live))
     });
@@ -386,7 +391,7 @@ fn neighbour_through_the_router() -> Outcome {
         ("neighbour", "router", 64),
         ("router", "alpha", 63),
     ];
-    same("hops", hops.collect::<Vec<_>>(), expected.to_vec())
+    same("hops", first_of_each(hops), expected.to_vec())
 }
 
 fn only_a_router_forwards() -> Outcome {
@@ -609,8 +614,8 @@ fn turns_begin_anew() -> Outcome {
     client.write_all(b"x")?;
     server.read_exact(&mut [0])?;
     let capture = turn.capture();
-    let syns = segments(&capture)?.iter().filter(|(_, tcp)| tcp.flags.syn).count();
-    same("SYNs", syns, 2)?;
+    let told = first_of_each(segments(&capture)?.iter().map(tell_segment));
+    same("told", told.join(" ").as_str(), "aS bSA aA aAx bA")?;
     same("first", capture.packets[0].number, 0)
 }
 

@@ -345,7 +345,8 @@ fn somebody_elses_network(sandbox: &Sandbox) -> io::Result<(Running, NetworkName
 const IN_NETWORK: &str = "import os, socket
 print(os.readlink('/proc/self/ns/net'))
 print(sorted(name for _, name in socket.if_nameindex()))
-for attempt in (lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW), lambda: socket.sethostname('x')):
+for attempt in (lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+                lambda: socket.sethostname('x')):
     try:
         attempt()
         print('allowed')

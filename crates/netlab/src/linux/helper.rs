@@ -1,5 +1,5 @@
-//! The lab's helper: a process with one thread, in namespaces of its own, which makes namespaces for
-//! hosts and opens sockets inside of them.
+//! The lab's helper: a process with one thread, in namespaces of its own, which makes namespaces
+//! for hosts and opens sockets inside of them.
 
 use std::fs::File;
 use std::io;

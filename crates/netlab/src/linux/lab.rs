@@ -51,8 +51,8 @@ impl Lab {
     ///
     /// # Errors
     /// `Unsupported` where this machine has no namespaces for this user, and what to do about it;
-    /// `Failed` where the topology cannot be, memory or descriptors run out, or `main` does not begin
-    /// with [`crate::lab_main_if_asked`].
+    /// `Failed` where the topology cannot be, memory or descriptors run out, or `main` does not
+    /// begin with [`crate::lab_main_if_asked`].
     pub fn start(topology: &Topology, seed: u64) -> Result<Self, NotStarted> {
         topology.check().map_err(|wrong| io::Error::new(io::ErrorKind::InvalidInput, wrong))?;
         let Made { helper, hosts, ports, routing } = setup::make(topology)?;
@@ -93,9 +93,9 @@ impl Lab {
 
     /// Waits until nobody else has a turn, then begins anew: no packets, no faults, this seed.
     ///
-    /// What a program of an earlier turn still has on its way is no part of this one: the kernel goes
-    /// on closing its TCP connections, and the switch swallows that. All programs and sockets of the
-    /// earlier turn should be gone.
+    /// What a program of an earlier turn still has on its way is no part of this one: the kernel
+    /// goes on closing its TCP connections, and the switch swallows that. All programs and sockets
+    /// of the earlier turn should be gone.
     pub fn take_turn(&self, seed: u64) -> Turn<'_> {
         let guard = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.inner.wires.begin(seed);

@@ -217,8 +217,8 @@ impl Batch {
     }
 }
 
-/// How many packets have come in at all interfaces of the socket's namespace but the loopback, where
-/// those that the far end of a wire has sent are counted at once.
+/// How many packets have come in at all interfaces of the socket's namespace but the loopback,
+/// where those that the far end of a wire has sent are counted at once.
 pub(super) fn count_received(socket: &OwnedFd) -> io::Result<u64> {
     // struct if_stats_msg: family and padding, all interfaces, and what to tell of them.
     let body = [0, 0, STATS_LINK_64].map(u32::to_ne_bytes).concat();

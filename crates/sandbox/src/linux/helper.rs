@@ -1,5 +1,5 @@
-//! A helper: this executable once more, as a process with one thread, which does for its caller what
-//! only such a process can. It serves until the caller's end of a socket is closed, which the
+//! A helper: this executable once more, as a process with one thread, which does for its caller
+//! what only such a process can. It serves until the caller's end of a socket is closed, which the
 //! kernel does when the caller ends, however that comes about.
 
 use std::io;
