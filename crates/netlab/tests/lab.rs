@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         ("handshake_and_close", handshake_and_close),
         ("datagrams", datagrams),
         ("nobody_at_a_port", nobody_at_a_port),
+        ("nobody_at_many_ports", nobody_at_many_ports),
         ("programs_on_hosts", programs_on_hosts),
         ("hosts_are_quiet", hosts_are_quiet),
         ("hosts_that_ask", hosts_that_ask),
@@ -236,6 +237,25 @@ fn nobody_at_a_port() -> Outcome {
         return Err("the last packet is no ICMP".into());
     };
     same("about", icmp.port_unreachable(), Some((alpha.local_addr()?, closed)))
+}
+
+fn nobody_at_many_ports() -> Outcome {
+    let lab = lab_or_return!(Topology::pair());
+    // In a container that is mounted read-only.
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    if mounts.lines().any(|line| line.split(' ').nth(1) == Some("/proc/sys")) {
+        println!("settings cannot be written here: a host tells of one closed port a second");
+        return Ok(());
+    }
+    for _ in 0..30 {
+        let (alpha, beta) = (udp(&lab.host("alpha"))?, udp(&lab.host("beta"))?);
+        alpha.connect(beta.local_addr()?)?;
+        drop(beta);
+        alpha.send(b"anybody?")?;
+        let refused = alpha.recv(&mut [0; 8]).err().map(|error| error.kind());
+        same("answer", refused, Some(io::ErrorKind::ConnectionRefused))?;
+    }
+    Ok(())
 }
 
 /// A server that echoes one conversation, and says where it listens and what it sees and may do.

@@ -1,7 +1,7 @@
 //! The lab's helper: a process with one thread, in namespaces of its own, which makes namespaces
 //! for hosts and opens sockets inside of them.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -150,6 +150,11 @@ fn give(requests: &OwnedFd, descriptors: Vec<OwnedFd>) -> io::Result<()> {
     message::send(requests, GIVEN, &[])
 }
 
+/// What a new host does otherwise than usual (`ip-sysctl` in the kernel's documentation), so that
+/// one turn leaves nothing to the next: it tells of each closed port, not of one a second, and
+/// forgets how quick a connection was when it has ended.
+const SETTINGS: [(&str, &str); 2] = [("icmp_ratelimit", "0"), ("tcp_no_metrics_save", "1")];
+
 /// The network namespaces that the helper has made for hosts.
 #[derive(Default)]
 struct Namespaces {
@@ -180,6 +185,10 @@ impl Namespaces {
                 // SAFETY: UnshareFlags::FILES is not asked for.
                 unsafe { unshare_unsafe(UnshareFlags::NEWNET) }
                     .map_err(|error| refusal("make a network namespace", error.into()))?;
+                for (setting, value) in SETTINGS {
+                    // A container may keep all settings from being written; the lab works without.
+                    let _ = fs::write(format!("/proc/sys/net/ipv4/{setting}"), value);
+                }
                 let (kept, given) = (namespace("net")?, namespace("net")?);
                 let routing = open_socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE)?;
                 let plain = open_socket(libc::AF_INET, libc::SOCK_DGRAM, 0)?;
