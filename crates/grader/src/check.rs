@@ -37,7 +37,7 @@ impl<'a> Check<'a> {
         random: Random,
         deadline: Duration,
     ) -> Self {
-        let context = Rc::new(Context::new(deadline));
+        let context = Rc::new(Context::new(deadline, sandbox.closed()));
         let environment = clean_environment(&folder);
         Self {
             context,

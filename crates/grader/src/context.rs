@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use sandbox::{Exit, Running};
+use sandbox::{Closed, Exit, Running};
 use socket2::Socket;
 
 use crate::failure::{Failure, Stop, Symptom, Verdict};
@@ -141,6 +141,8 @@ impl ProgramState {
 pub(crate) struct Context {
     pub recorder: Recorder,
     pub deadline: Duration,
+    /// Whether the grading was stopped: nothing more will come then.
+    closed: Closed,
     /// How many deadlines one wait may take.
     pub patience: Cell<u32>,
     began: Instant,
@@ -162,10 +164,11 @@ struct StallWatch {
 }
 
 impl Context {
-    pub fn new(deadline: Duration) -> Self {
+    pub fn new(deadline: Duration, closed: Closed) -> Self {
         Self {
             recorder: Recorder::default(),
             deadline,
+            closed,
             patience: Cell::new(1),
             began: Instant::now(),
             programs: RefCell::default(),
@@ -226,6 +229,9 @@ impl Context {
         let mut watch = StallWatch::default();
         let mut turns = 0_u32;
         loop {
+            if self.closed.is_closed() {
+                return Err(Stop::Error(anyhow::anyhow!(steps::stopped())));
+            }
             let moved = self.pump()?;
             let ended = goal.who.is_some_and(|who| self.has_ended(who));
             if let Some(done) = attempt()? {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use sandbox::Sandbox;
+use sandbox::{Closed, Sandbox};
 
 use crate::check::Check;
 use crate::failure::{Failure, Stop, Symptom, Verdict};
@@ -49,10 +49,12 @@ pub struct Plan<'a> {
 /// Grades one program with the checks of one module.
 ///
 /// A check that the manifest names and the module lacks is reported as the grader's error, never left out.
+///
+/// [`Sandbox::close`], called by another thread, stops the grading at once; what it gives then is no result.
 pub fn run(plan: &Plan, sandbox: &Sandbox) -> ModuleReport {
     let entries: Vec<&CheckEntry> =
         plan.manifest.checks.iter().filter(|entry| plan.wants(entry)).collect();
-    let board = Board::new(&entries);
+    let board = Board::new(&entries, sandbox.closed());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE.min(entries.len()) {
             scope.spawn(|| {
@@ -86,6 +88,8 @@ struct Board {
     slots: Mutex<Vec<Slot>>,
     changed: Condvar,
     places: HashMap<String, usize>,
+    /// Nothing more is run once it says so.
+    closed: Closed,
 }
 
 enum Slot {
@@ -102,21 +106,22 @@ enum Needs {
 }
 
 impl Board {
-    fn new(entries: &[&CheckEntry]) -> Self {
+    fn new(entries: &[&CheckEntry], closed: Closed) -> Self {
         let places =
             entries.iter().enumerate().map(|(index, entry)| (entry.id.clone(), index)).collect();
         let slots = entries.iter().map(|_| Slot::Waiting).collect();
-        Self { slots: Mutex::new(slots), changed: Condvar::new(), places }
+        Self { slots: Mutex::new(slots), changed: Condvar::new(), places, closed }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next check to run; waits while all that is left needs one that runs. `None` when nothing is left.
+    /// The next check to run; waits while all that is left needs one that runs. `None` when nothing is left, or the
+    /// grading was stopped.
     fn next(&self, plan: &Plan, entries: &[&CheckEntry]) -> Option<usize> {
         let mut slots = self.lock();
-        loop {
+        while !self.closed.is_closed() {
             let (mut waits, mut skips, mut alone) = (false, false, None);
             for index in 0..entries.len() {
                 if !matches!(slots[index], Slot::Waiting) {
@@ -152,6 +157,7 @@ impl Board {
             }
             slots = self.changed.wait(slots).unwrap_or_else(PoisonError::into_inner);
         }
+        None
     }
 
     fn needs(&self, slots: &[Slot], plan: &Plan, entry: &CheckEntry) -> Needs {
@@ -222,7 +228,8 @@ fn run_check(plan: &Plan, sandbox: &Sandbox, entry: &CheckEntry) -> CheckReport 
         let folder = format!("{}-{}-{number}", plan.module.name, entry.id);
         let folder = sandbox.scratch().join(folder);
         let (verdict, events) = run_once(plan, sandbox, entry, function, folder);
-        if matches!(verdict, Err(Stop::Error(_))) && tries < TRIES {
+        let is_over = tries == TRIES || sandbox.closed().is_closed();
+        if matches!(verdict, Err(Stop::Error(_))) && !is_over {
             tries += 1;
             continue;
         }

@@ -12,6 +12,22 @@ static OPEN: Mutex<Vec<Arc<Run>>> = Mutex::new(Vec::new());
 /// it.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
+/// Says whether a sandbox was closed, to whoever waits for programs in it and would like to know
+/// at once that nothing more will come.
+#[derive(Clone, Debug, Default)]
+pub struct Closed(Arc<AtomicBool>);
+
+impl Closed {
+    /// Whether [`crate::Sandbox::close`] or its like was called; the programs may still be ending.
+    pub fn is_closed(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Closes every sandbox of this process, as [`crate::Sandbox::close`] does, and returns when
 /// nothing of them is left. For a process that is about to exit, called by the thread that waits
 /// for Ctrl-C.

@@ -35,7 +35,7 @@ use linux as platform;
 #[cfg(not(target_os = "linux"))]
 use portable as platform;
 
-pub use ending::close_all_for_exit;
+pub use ending::{Closed, close_all_for_exit};
 pub use job::{Disk, Exit, Job, Leftovers, Limits, Network, NetworkNamespace};
 pub use layer::{Layer, Measure};
 pub use platform::{Running, Sandbox, keeper_main_if_asked, protect_self};

@@ -21,7 +21,7 @@ use rustix::process::{
 
 use crate::job::{Exit, Job, Leftovers, Limits, Network, find_program, remark};
 use crate::layer::{self, Layer, Measure};
-use crate::{KEEPER_ARGUMENT, ending, scratch, terminal};
+use crate::{Closed, KEEPER_ARGUMENT, ending, scratch, terminal};
 
 /// Becomes the keeper and never returns if [`Sandbox::start`] started this process: the first line
 /// of `main` in every executable that uses a sandbox.
@@ -77,6 +77,7 @@ pub(crate) struct Run {
     keeper: Mutex<Child>,
     groups: Groups,
     scratch: PathBuf,
+    closed: Closed,
 }
 
 /// The way by which the keeper is told of process groups, until the run is closed; shared with the
@@ -98,6 +99,11 @@ impl Sandbox {
     /// A second call waits for the first.
     pub fn close(&self) {
         self.run.close();
+    }
+
+    /// Tells, now and later, whether this sandbox was closed.
+    pub fn closed(&self) -> Closed {
+        self.run.closed.clone()
     }
 
     /// The run's scratch folder: empty at first, readable by this user only, removed on every way
@@ -203,11 +209,13 @@ impl Run {
             let _ = scratch::remove(&scratch);
         })?;
         let groups = Arc::new(Mutex::new(keeper.stdin.take()));
-        Ok(Self { keeper: Mutex::new(keeper), groups, scratch })
+        let (keeper, closed) = (Mutex::new(keeper), Closed::default());
+        Ok(Self { keeper, groups, scratch, closed })
     }
 
     /// See [`Sandbox::close`].
     pub(crate) fn close(&self) {
+        self.closed.set();
         // The keeper reads the end of this.
         drop(lock(&self.groups).take());
         // It says on standard error what it could not do.

@@ -540,6 +540,11 @@ pub fn no_result() -> &'static str {
     "the check left no result"
 }
 
+/// Somebody stopped the whole grading; nobody is told, since nobody asks any more.
+pub fn stopped() -> &'static str {
+    "the grading was stopped"
+}
+
 /// What a program may hold when all conversations are over.
 pub fn footprint_wanted(before: Footprint, slack: usize) -> String {
     format!("{}, as after the first conversation (a pool may grow by {slack})", footprint(before))

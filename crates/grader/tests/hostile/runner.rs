@@ -24,6 +24,7 @@ pub const TESTS: &[Test] = &[
     ("the_seed_decides", seed_decides),
     ("checks_run_side_by_side", side_by_side),
     ("a_circle_of_needs_ends", circle_of_needs),
+    ("a_closed_sandbox_stops_a_grading", closed_sandbox),
     ("a_program_that_cannot_start_is_an_error", program_that_cannot_start),
 ];
 
@@ -283,6 +284,41 @@ fn circle_of_needs() -> Outcome {
         receiver.recv_timeout(Duration::from_secs(60)).map_err(|_| "the runner hangs")??;
     let wanted = vec![("one", "error"), ("two", "error"), ("three", "error"), ("four", "passed")];
     same("statuses", statuses(&report), wanted)
+}
+
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
+/// Waits for a connection that its program never makes.
+fn waits_for_nobody(check: &mut Check) -> Verdict {
+    STARTED.fetch_add(1, Ordering::SeqCst);
+    let sleeper = check.start(["600"])?;
+    let mut listener = check.listen("127.0.0.1")?;
+    listener.accept(&sleeper)?;
+    Ok(())
+}
+
+/// Whoever no longer wants the result does not wait for deadlines.
+fn closed_sandbox() -> Outcome {
+    let module = module(&[("one", waits_for_nobody), ("two", waits_for_nobody)]);
+    let manifest = manifest(&[("one", &[]), ("two", &["one"])])?;
+    let sandbox = Sandbox::start()?;
+    let target = Target { program: PathBuf::from("sleep"), shown_as: "sleep".into() };
+    let deadline = Duration::from_secs(600);
+    let plan =
+        Plan { module: &module, manifest: &manifest, target, only: None, seed: 1, deadline };
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let grading = scope.spawn(|| run(&plan, &sandbox));
+        while STARTED.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        sandbox.close();
+        let report = grading.join().map_err(|_| "the runner panicked")?;
+        same("statuses", statuses(&report), vec![("one", "error"), ("two", "error")])
+    })?;
+    same("checks that were begun", STARTED.load(Ordering::SeqCst), 1)?;
+    let took = began.elapsed();
+    ensure(took < deadline / 10, &format!("it went on for {took:?}"))
 }
 
 fn starts(check: &mut Check) -> Verdict {

@@ -21,7 +21,7 @@ use super::wire::{self, Fault, FaultKind, Report};
 use super::{helper, message, tree};
 use crate::job::{Exit, Job, Leftovers, Network, find_program, remark};
 use crate::layer::{self, Layer, Measure};
-use crate::{KEEPER_ARGUMENT, ending, scratch, terminal};
+use crate::{Closed, KEEPER_ARGUMENT, ending, scratch, terminal};
 
 /// How long the keeper and the wardens may take for what takes them milliseconds.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
@@ -44,6 +44,7 @@ pub(crate) struct Run {
     requests: OwnedFd,
     keeper: Mutex<Child>,
     scratch: PathBuf,
+    closed: Closed,
 }
 
 impl Sandbox {
@@ -62,6 +63,11 @@ impl Sandbox {
     /// then no longer started. A second call waits for the first.
     pub fn close(&self) {
         self.run.close();
+    }
+
+    /// Tells, now and later, whether this sandbox was closed.
+    pub fn closed(&self) -> Closed {
+        self.run.closed.clone()
     }
 
     /// The run's scratch folder: empty at first, readable by this user only, removed on every way
@@ -179,7 +185,10 @@ impl Run {
         let (requests, mut keeper) = helper::start(KEEPER_ARGUMENT)
             .map_err(|error| explain("start the sandbox's keeper", &error))?;
         match hello(&requests) {
-            Ok(scratch) => Ok(Self { requests, keeper: Mutex::new(keeper), scratch }),
+            Ok(scratch) => {
+                let (keeper, closed) = (Mutex::new(keeper), Closed::default());
+                Ok(Self { requests, keeper, scratch, closed })
+            }
             Err(error) => {
                 drop(requests);
                 // It ends by itself now that nobody asks anything of it.
@@ -200,6 +209,7 @@ impl Run {
 
     /// See [`Sandbox::close`].
     pub(crate) fn close(&self) {
+        self.closed.set();
         // Not by closing it: others may be about to send. It fails when the keeper was killed.
         let _ = shutdown(&self.requests, Shutdown::Write);
         // The keeper says on standard error what it could not do.
