@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::advice;
+use crate::cancel::Cancel;
 use crate::interrupt::Group;
 use crate::terminal::Progress;
 use crate::workspace::{Owner, Workspace};
@@ -51,7 +53,23 @@ pub fn build(
     colour: bool,
 ) -> anyhow::Result<Build> {
     let progress = Progress::begin(format!("building {}", modules.join(", ")));
-    let said = run_cargo(workspace, modules, owner, colour, &progress)?;
+    build_until(workspace, modules, owner, colour, &progress, &Cancel::default())
+}
+
+/// As [`build`], told by a progress of the caller's, and ended when `cancel` says so.
+///
+/// # Errors
+///
+/// As [`build`]; also when it was ended so.
+pub fn build_until(
+    workspace: &Workspace,
+    modules: &[&str],
+    owner: Owner,
+    colour: bool,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> anyhow::Result<Build> {
+    let said = run_cargo(workspace, modules, owner, colour, progress, cancel)?;
     let mut build = Build::default();
     build.outcomes.resize_with(modules.len(), Outcome::default);
     let manifests: Vec<PathBuf> = modules
@@ -125,6 +143,7 @@ fn run_cargo(
     owner: Owner,
     colour: bool,
     progress: &Progress,
+    cancel: &Cancel,
 ) -> anyhow::Result<Said> {
     let format = if colour { "json-diagnostic-rendered-ansi" } else { "json" };
     let mut command = cargo(workspace.root());
@@ -134,7 +153,8 @@ fn run_cargo(
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().context("start cargo")?;
-    let _group = Group::of(&child);
+    let group = Arc::new(Group::of(&child));
+    cancel.ends_group(&group);
     let (messages, words) = read_both(&mut child, progress)?;
     let succeeded = child.wait().context("wait for cargo")?.success();
     Ok(Said { messages, words, succeeded })

@@ -25,7 +25,7 @@ use crate::{advice, links, modules, progress};
 const SCRATCH_PROBE_BYTES: usize = 256 * 1024;
 
 /// How long a check waits for an answer unless told otherwise, in milliseconds.
-const DEFAULT_DEADLINE_MS: u64 = 10_000;
+pub const DEFAULT_DEADLINE_MS: u64 = 10_000;
 
 /// Grade programs: yours, the reference ones, or any executable.
 #[derive(Debug, Args)]
@@ -290,7 +290,7 @@ fn build_targets(
 }
 
 /// The report of a program that the compiler refuses: every check has failed.
-fn does_not_build(choice: &Choice, owner: Owner, errors: String) -> ModuleReport {
+pub fn does_not_build(choice: &Choice, owner: Owner, errors: String) -> ModuleReport {
     let name = choice.module.name;
     let wanted =
         |check: &&CheckEntry| choice.only.as_ref().is_none_or(|only| only.contains(&check.id));
@@ -353,7 +353,7 @@ fn json(report: &Report) -> anyhow::Result<Vec<u8>> {
 }
 
 /// What to do if a check could not be run because the machine had run out of something.
-fn shortage(report: &Report) -> Option<&'static str> {
+pub fn shortage(report: &Report) -> Option<&'static str> {
     let checks = report.modules.iter().flat_map(|module| &module.checks);
     let failed = checks.filter(|check| check.status == Status::Error);
     let mut told = failed.filter_map(|check| check.feedback.as_ref());

@@ -16,6 +16,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
+use crate::keyboard;
+
 /// The signals that end the runner in order.
 const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
@@ -67,6 +69,14 @@ impl Group {
         let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         lock().groups.extend(leader);
         Self { leader }
+    }
+
+    /// Ends it now. What it was for then fails, as if somebody had killed it.
+    pub fn end(&self) {
+        if let Some(leader) = self.leader {
+            // The group may have ended by itself a moment ago.
+            _ = kill_process_group(leader, Signal::KILL);
+        }
     }
 }
 
@@ -131,6 +141,7 @@ fn end(signal: i32) -> ! {
         _ = fs_err::remove_dir_all(folder);
     }
     crate::quiz::restore_terminal();
+    keyboard::give_back();
     let mut stderr = io::stderr().lock();
     if stderr.is_terminal() {
         // A progress line may stand half-drawn, with the cursor hidden.

@@ -3,6 +3,7 @@
 mod advice;
 mod bench;
 mod build;
+mod cancel;
 mod ci;
 mod completions;
 mod doctor;
@@ -10,6 +11,7 @@ mod explain;
 mod grade;
 mod hint;
 mod interrupt;
+mod keyboard;
 mod links;
 mod list;
 mod modules;
@@ -24,6 +26,7 @@ mod solution;
 mod starter;
 mod terminal;
 mod verify;
+mod watch;
 mod workspace;
 
 use std::process::ExitCode;
@@ -42,6 +45,7 @@ struct Line {
 #[derive(Debug, Subcommand)]
 enum Command {
     Grade(grade::Arguments),
+    Watch(watch::Arguments),
     List(list::Arguments),
     Quiz(quiz::Arguments),
     Reset(reset::Arguments),
@@ -84,6 +88,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
     match &line.command {
         None => overview::run(),
         Some(Command::Grade(arguments)) => grade::run(arguments),
+        Some(Command::Watch(arguments)) => watch::run(arguments),
         Some(Command::List(arguments)) => list::run(arguments),
         Some(Command::Quiz(arguments)) => quiz::run(arguments),
         Some(Command::Reset(arguments)) => reset::run(arguments),

@@ -22,7 +22,8 @@ const DEFAULT_COLUMNS: u16 = 80;
 
 /// How a report is told on standard output.
 pub fn text_options(colour: bool) -> TextOptions {
-    TextOptions { columns: usize::from(columns()), colour, unicode: unicode(), all: false }
+    let columns = usize::from(columns());
+    TextOptions { columns, colour, unicode: unicode(), ..TextOptions::default() }
 }
 
 /// Whether standard output takes colours: it is a terminal, and `NO_COLOR` is not set.
@@ -66,9 +67,15 @@ pub fn unicode() -> bool {
 /// terminal.
 pub struct Progress {
     bar: ProgressBar,
+    heard: Option<Box<dyn Fn(String) + Send + Sync>>,
 }
 
 impl Progress {
+    /// Draws nothing: what is said goes to `heard`.
+    pub fn heard_by(heard: impl Fn(String) + Send + Sync + 'static) -> Self {
+        Self { bar: ProgressBar::hidden(), heard: Some(Box::new(heard)) }
+    }
+
     /// Begins with `message`.
     pub fn begin(message: impl Into<String>) -> Self {
         let bar = if io::stderr().is_terminal() {
@@ -83,12 +90,15 @@ impl Progress {
         if !bar.is_hidden() {
             bar.enable_steady_tick(Duration::from_millis(100));
         }
-        Self { bar }
+        Self { bar, heard: None }
     }
 
     /// Goes on with `message`.
     pub fn say(&self, message: impl Into<String>) {
-        self.bar.set_message(message.into());
+        match &self.heard {
+            Some(heard) => heard(message.into()),
+            None => self.bar.set_message(message.into()),
+        }
     }
 }
 

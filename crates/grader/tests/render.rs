@@ -417,7 +417,7 @@ fn report_of(told: CheckReport) -> Report {
 }
 
 fn written(report: &Report, columns: usize, unicode: bool) -> String {
-    write(report, TextOptions { columns, colour: false, unicode, all: false })
+    write(report, TextOptions { columns, unicode, ..TextOptions::default() })
 }
 
 fn write(report: &Report, options: TextOptions) -> String {

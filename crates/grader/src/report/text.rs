@@ -49,10 +49,12 @@ pub fn write(report: &Report, options: &TextOptions, out: &mut dyn io::Write) ->
         page.blank();
     }
     page.prose(0, &wording::summary(&tally(report), report.seed));
-    let (step, command) = next_step(report);
-    page.heading(0, &step);
-    let command = page.printable(&command);
-    page.line(&format!("  {command}"));
+    if options.step {
+        let (step, command) = next_step(report);
+        page.heading(0, &step);
+        let command = page.printable(&command);
+        page.line(&format!("  {command}"));
+    }
     out.write_all(page.text().as_bytes())?;
     out.flush()
 }
@@ -433,7 +435,7 @@ fn quoted(path: &str) -> String {
 
 /// Where the learner goes on: the file and line of the first unfinished part, else the source
 /// folder.
-fn place(module: &ModuleReport) -> String {
+pub fn place(module: &ModuleReport) -> String {
     let is_course = ["exercises/", "solutions/"].iter().any(|top| module.program.starts_with(top));
     if !is_course {
         return module.program.clone();

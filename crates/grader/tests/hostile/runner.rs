@@ -304,8 +304,7 @@ fn closed_sandbox() -> Outcome {
     let sandbox = Sandbox::start()?;
     let target = Target { program: PathBuf::from("sleep"), shown_as: "sleep".into() };
     let deadline = Duration::from_secs(600);
-    let plan =
-        Plan { module: &module, manifest: &manifest, target, only: None, seed: 1, deadline };
+    let plan = Plan { module: &module, manifest: &manifest, target, only: None, seed: 1, deadline };
     let began = Instant::now();
     std::thread::scope(|scope| {
         let grading = scope.spawn(|| run(&plan, &sandbox));

@@ -1,0 +1,143 @@
+//! The terminal's keyboard, key by key without Enter, and given back on every way out.
+//!
+//! Only two things change: lines are not collected (ICANON) and keys are not shown (ECHO); see
+//! termios(3). Ctrl-C still interrupts, and output is written as ever. Ctrl-Z and Ctrl-\ come as keys,
+//! since the settings have to be given back before the process stops or ends.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::process::getpgrp;
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
+};
+
+/// The byte that switches a special key off (`_POSIX_VDISABLE`).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NO_KEY: u8 = 0;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const NO_KEY: u8 = 0xff;
+
+/// The terminal that was taken, and the settings that it had.
+static TAKEN: Mutex<Option<(OwnedFd, Termios)>> = Mutex::new(None);
+
+/// A terminal whose keys this process would like to have whenever it is in the foreground. Dropping
+/// it gives the terminal back.
+pub struct Keyboard {
+    terminal: OwnedFd,
+    original: Option<Termios>,
+}
+
+impl Keyboard {
+    /// Of this terminal. Nothing is changed yet.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is free.
+    pub fn of(terminal: impl AsFd) -> io::Result<Self> {
+        Ok(Self { terminal: terminal.as_fd().try_clone_to_owned()?, original: None })
+    }
+
+    /// Takes the keyboard, if it is to be had and not taken yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of `tcsetattr(3)`, such as a terminal that is gone.
+    pub fn take(&mut self) -> io::Result<()> {
+        let mut taken = lock();
+        if taken.is_some() || !is_ours(&self.terminal) {
+            return Ok(());
+        }
+        let original = match &self.original {
+            // After a stop the terminal may have anybody's settings: the first ones stay the right
+            // ones.
+            Some(original) => original.clone(),
+            None => tcgetattr(&self.terminal)?,
+        };
+        let mut settings = original.clone();
+        settings.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+        settings.special_codes[SpecialCodeIndex::VMIN] = 1;
+        settings.special_codes[SpecialCodeIndex::VTIME] = 0;
+        settings.special_codes[SpecialCodeIndex::VSUSP] = NO_KEY;
+        settings.special_codes[SpecialCodeIndex::VQUIT] = NO_KEY;
+        let kept = self.terminal.try_clone()?;
+        tcsetattr(&self.terminal, OptionalActions::Now, &settings)?;
+        self.original = Some(original.clone());
+        *taken = Some((kept, original));
+        Ok(())
+    }
+
+    /// What was taken is no longer ours: somebody stopped this process, and the shell has had the
+    /// terminal since.
+    pub fn lost(&self) {
+        *lock() = None;
+    }
+}
+
+impl Drop for Keyboard {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Whether this process may read from here: it is in the terminal's foreground, or this is no
+/// terminal that knows of such a thing. Whoever reads in the background is stopped (SIGTTIN).
+pub fn is_ours(input: impl AsFd) -> bool {
+    tcgetpgrp(input).map_or(true, |foreground| foreground == getpgrp())
+}
+
+/// Gives the terminal back, if it was taken. A terminal that is another process's by now is left
+/// alone.
+pub fn give_back() {
+    let Some((terminal, original)) = lock().take() else { return };
+    if is_ours(&terminal) {
+        // Not after what is being printed: Ctrl-S may have stopped that for good. A terminal that
+        // is gone needs nothing.
+        _ = tcsetattr(&terminal, OptionalActions::Now, &original);
+    }
+}
+
+fn lock() -> MutexGuard<'static, Option<(OwnedFd, Termios)>> {
+    TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{LocalModes, tcgetattr};
+
+    use super::Keyboard;
+
+    /// One test, since there is one keyboard a process.
+    #[test]
+    fn the_terminal_is_given_back_also_after_a_panic() {
+        let end = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&end).and_then(|()| unlockpt(&end)).expect("unlock it");
+        let name = ptsname(&end, Vec::new()).expect("its name");
+        let name = name.into_string().expect("a name in UTF-8");
+        let terminal = std::fs::File::options().read(true).write(true).open(name).expect("open it");
+        let modes = || tcgetattr(&terminal).expect("its settings").local_modes;
+        let changed = LocalModes::ICANON | LocalModes::ECHO;
+        let before = format!("{:?}", tcgetattr(&terminal).expect("its settings"));
+        assert!(modes().contains(changed));
+
+        let panicked = std::panic::catch_unwind(|| {
+            let mut keyboard = Keyboard::of(&terminal).expect("a keyboard");
+            keyboard.take().expect("take it");
+            assert!(!modes().intersects(changed));
+            assert!(modes().contains(LocalModes::ISIG), "Ctrl-C still interrupts");
+            panic!("something went wrong");
+        });
+        assert!(panicked.is_err());
+        assert_eq!(format!("{:?}", tcgetattr(&terminal).expect("its settings")), before);
+
+        let mut keyboard = Keyboard::of(&terminal).expect("a keyboard");
+        keyboard.take().expect("take it");
+        keyboard.lost();
+        assert!(!modes().intersects(changed), "nothing is given back that is not ours");
+        keyboard.take().expect("take it again");
+        drop(keyboard);
+        assert_eq!(format!("{:?}", tcgetattr(&terminal).expect("its settings")), before);
+    }
+}

@@ -1,0 +1,169 @@
+//! One grading of one module on a thread of its own, which the next save may end.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use grader::module::{Module, Target};
+use grader::report::ModuleReport;
+
+use crate::build;
+use crate::cancel::Cancel;
+use crate::grade::{self, Choice};
+use crate::terminal::Progress;
+use crate::workspace::{Owner, Workspace};
+
+/// What came of a grading.
+pub struct Graded {
+    /// The result.
+    pub report: ModuleReport,
+    /// The seed of its random input.
+    pub seed: u64,
+    /// The compiler's warnings.
+    pub warnings: String,
+}
+
+/// What the worker has to say, with the number of the work.
+pub enum News {
+    /// It goes on with this.
+    Stage(u64, String),
+    /// It is done; nothing came of it if it was ended.
+    Done(u64, anyhow::Result<Option<Graded>>),
+}
+
+/// Where news go, and what wakes the one who reads them.
+#[derive(Debug)]
+pub struct Mailbox {
+    sender: Sender<News>,
+    bell: UnixStream,
+}
+
+impl Mailbox {
+    /// `bell` is written to after each of the news; it does not block.
+    pub fn new(sender: Sender<News>, bell: UnixStream) -> Self {
+        Self { sender, bell }
+    }
+
+    /// A second way into the same box.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is free.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        Ok(Self { sender: self.sender.clone(), bell: self.bell.try_clone()? })
+    }
+
+    fn send(&self, news: News) {
+        // Nobody reads any more once the watch has ended.
+        _ = self.sender.send(news);
+        // A bell that is full rings already.
+        _ = (&self.bell).write(&[1]);
+    }
+}
+
+/// A grading that is under way. Dropping it ends it.
+pub struct Work {
+    /// What is graded.
+    pub module: &'static str,
+    /// When the save was noticed that it is for.
+    pub since: Instant,
+    /// Tells its news from those of work that was ended.
+    pub number: u64,
+    cancel: Arc<Cancel>,
+}
+
+impl Work {
+    /// Begins to grade `module` of the learner's.
+    ///
+    /// # Errors
+    ///
+    /// No thread may be started, or no descriptor is free.
+    pub fn begin(
+        workspace: &Workspace,
+        module: &'static Module,
+        number: u64,
+        since: Instant,
+        colour: bool,
+        mailbox: &Mailbox,
+    ) -> anyhow::Result<Self> {
+        let cancel = Arc::new(Cancel::default());
+        let (workspace, told) = (workspace.clone(), Arc::clone(&cancel));
+        let (mailbox, stages) = (mailbox.try_clone()?, mailbox.try_clone()?);
+        let run = move || {
+            let stage = move |text: String| stages.send(News::Stage(number, text));
+            let graded =
+                catch_unwind(AssertUnwindSafe(|| grade(&workspace, module, colour, &told, stage)));
+            let graded = graded.unwrap_or_else(|_| Err(anyhow!("the grader itself panicked")));
+            // Work that was ended has errors of its own, which mean nothing.
+            let graded = if told.is_cancelled() { Ok(None) } else { graded };
+            mailbox.send(News::Done(number, graded));
+        };
+        let name = format!("grade {}", module.name);
+        std::thread::Builder::new().name(name).spawn(run).context("start a thread for it")?;
+        Ok(Self { module: module.name, since, number, cancel })
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+fn grade(
+    workspace: &Workspace,
+    module: &'static Module,
+    colour: bool,
+    cancel: &Cancel,
+    stage: impl Fn(String) + Send + Sync + 'static,
+) -> anyhow::Result<Option<Graded>> {
+    let choice = Choice { module, manifest: workspace.manifest(module.name)?, only: None };
+    let stage = Arc::new(stage);
+    let told = Arc::clone(&stage);
+    let progress = Progress::heard_by(move |doing| told(building(&doing)));
+    let (name, owner) = (module.name, Owner::Learner);
+    let built = build::build_until(workspace, &[name], owner, colour, &progress, cancel)?;
+    let Some(outcome) = built.outcomes.into_iter().next() else { return Ok(None) };
+    let seed = grade::random_seed();
+    let warnings = outcome.warnings;
+    let Some(program) = outcome.executable else {
+        let report = grade::does_not_build(&choice, owner, outcome.errors);
+        return Ok(Some(Graded { report, seed, warnings }));
+    };
+    stage("grading".to_owned());
+    let sandbox = Arc::new(grade::start_sandbox()?);
+    cancel.closes_sandbox(&sandbox);
+    let target = Target { program, shown_as: format!("{}/{name}", owner.folder()) };
+    let deadline = Duration::from_millis(grade::DEFAULT_DEADLINE_MS);
+    let report = grade::judge(&choice, target, &sandbox, seed, deadline);
+    Ok(Some(Graded { report, seed, warnings }))
+}
+
+/// "building socket2" from cargo's "Compiling socket2 v0.6.1".
+fn building(doing: &str) -> String {
+    let mut words = doing.split_whitespace();
+    match (words.next(), words.next()) {
+        (Some("Compiling"), Some(package)) => format!("building {package}"),
+        (Some("Downloading" | "Downloaded" | "Locking" | "Updating"), _) => {
+            "downloading".to_owned()
+        }
+        (Some("Blocking"), _) => "waiting for another cargo".to_owned(),
+        _ => "building".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::building;
+
+    #[test]
+    fn cargos_words_become_a_stage() {
+        assert_eq!(building("Compiling socket2 v0.6.1"), "building socket2");
+        assert_eq!(building("Blocking waiting for file lock"), "waiting for another cargo");
+        assert_eq!(building(""), "building");
+    }
+}
