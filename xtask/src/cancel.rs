@@ -34,6 +34,16 @@ impl Cancel {
         }
     }
 
+    /// As [`Cancel::cancel`], and returns when the programs are gone.
+    pub fn cancel_and_wait(&self) {
+        self.cancel();
+        let sandbox = self.lock().sandbox.upgrade();
+        if let Some(sandbox) = sandbox {
+            // A second call waits for the first.
+            sandbox.close();
+        }
+    }
+
     /// Whether the result is no longer wanted.
     pub fn is_cancelled(&self) -> bool {
         self.lock().cancelled

@@ -358,7 +358,7 @@ impl<'a> Watch<'a> {
         let stopped = if self.work.is_some() { " · the grading that ran is stopped" } else { "" };
         self.screen.print("")?;
         self.screen.announce(&format!("{told}{stopped} · building…"))?;
-        self.put_off_work();
+        drop(self.put_off_work());
         self.queue.retain(|(queued, _)| queued.name != module.name);
         self.queue.push_front((module, since));
         if self.current.name != module.name {
@@ -369,11 +369,12 @@ impl<'a> Watch<'a> {
     }
 
     /// Ends the work that runs and puts it in front of the queue.
-    fn put_off_work(&mut self) {
-        let Some(work) = self.work.take() else { return };
+    fn put_off_work(&mut self) -> Option<Work> {
+        let work = self.work.take()?;
         if let Ok(module) = modules::find(work.module) {
             self.queue.push_front((module, work.since));
         }
+        Some(work)
     }
 
     fn begin_next(&mut self) -> anyhow::Result<()> {
@@ -544,7 +545,10 @@ impl<'a> Watch<'a> {
     /// Gives the terminal back and stops until the shell continues this process. A grading would
     /// take the pause for the program's silence: it is ended, and begun afresh afterwards.
     fn suspend(&mut self) -> anyhow::Result<()> {
-        self.put_off_work();
+        if let Some(work) = self.put_off_work() {
+            // The thread that would end its programs is about to be stopped with all others.
+            work.end();
+        }
         self.screen.leave()?;
         keyboard::give_back();
         self.stopping_until = Some(Instant::now() + STOP_DELAY);
@@ -556,7 +560,7 @@ impl<'a> Watch<'a> {
         drain(&mut self.bells.continued);
         self.stopping_until = None;
         if was_stopped {
-            self.put_off_work();
+            drop(self.put_off_work());
             if let Some(keyboard) = &self.keyboard {
                 keyboard.lost();
             }

@@ -108,6 +108,13 @@ impl Work {
     }
 }
 
+impl Work {
+    /// Ends it, and returns when its programs are gone.
+    pub fn end(self) {
+        self.cancel.cancel_and_wait();
+    }
+}
+
 impl Drop for Work {
     fn drop(&mut self) {
         self.cancel.cancel();
