@@ -13,6 +13,7 @@ mod load;
 mod measure;
 mod rival;
 mod server;
+mod watch;
 mod yard;
 
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Part {
     ColdBuild,
     /// From an edit to the verdict.
     SaveToVerdict,
+    /// From a save to the verdict in a watch, beside rustlings and workshop-runner.
+    Watch,
     /// The verdict on a server that never answers.
     SilentServer,
     /// The grader's memory while 64 MiB are moved.
@@ -110,6 +113,7 @@ fn measure_all(
         match part {
             Part::ColdBuild => lines.extend(yard.cold_build(arguments.cold_runs)?),
             Part::SaveToVerdict => lines.extend(yard.save_to_verdict(runs)?),
+            Part::Watch => lines.extend(yard.watch(runs)?),
             Part::SilentServer => lines.extend(yard.silent_server(runs)?),
             Part::Memory => lines.extend(yard.memory(runs)?),
             Part::TcpEcho => comparisons.extend(yard.tcp_echo(runs)?),

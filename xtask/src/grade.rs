@@ -79,6 +79,14 @@ pub struct Choice {
     pub only: Option<Vec<String>>,
 }
 
+impl Choice {
+    /// What is chosen, for one program.
+    pub fn plan(&self, target: Target, seed: u64, deadline: Duration) -> grader::Plan<'_> {
+        let (module, manifest, only) = (self.module, &self.manifest, self.only.clone());
+        grader::Plan { module, manifest, target, only, seed, deadline }
+    }
+}
+
 impl Arguments {
     /// Grade all reference solutions, and say so in words.
     pub fn references() -> Self {
@@ -133,15 +141,7 @@ pub fn judge(
     seed: u64,
     deadline: Duration,
 ) -> ModuleReport {
-    let plan = grader::Plan {
-        module: choice.module,
-        manifest: &choice.manifest,
-        target,
-        only: choice.only.clone(),
-        seed,
-        deadline,
-    };
-    grader::run(&plan, sandbox)
+    grader::run(&choice.plan(target, seed, deadline), sandbox)
 }
 
 /// Starts the sandbox of a run, and sees that its folder takes files.

@@ -8,6 +8,7 @@
 mod commands;
 mod files;
 mod screen;
+mod verdict;
 mod wake;
 mod work;
 
@@ -17,14 +18,14 @@ use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::{ExitCode, Stdio};
+use std::slice;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use grader::manifest::Kind;
 use grader::module::Module;
-use grader::report::{self, CheckReport, ModuleReport, Report, Status};
+use grader::report::{ModuleReport, Report};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, kill_current_process_group};
 use signal_hook::consts::{SIGCONT, SIGWINCH};
@@ -38,9 +39,10 @@ use crate::keyboard::Keyboard;
 use crate::workspace::Workspace;
 use crate::{advice, grade, keyboard, last, modules, terminal};
 
-/// How long no further event may come before the files are looked at: an editor that saves by
-/// several steps takes a few milliseconds for them.
-const QUIET: Duration = Duration::from_millis(20);
+/// How long no further event may come before the files are looked at: the steps of an editor that
+/// saves by several follow each other closely. Where one takes longer, the build that has begun
+/// begins afresh.
+const QUIET: Duration = Duration::from_millis(5);
 /// Events without end do not keep a save waiting for longer than this.
 const QUIET_AT_MOST: Duration = Duration::from_millis(200);
 /// A file that is gone or empty may be on its way back: so long it is waited for.
@@ -412,10 +414,11 @@ impl<'a> Watch<'a> {
             |work: &Option<Work>, number| work.as_ref().map(|work| work.number) == Some(number);
         match news {
             News::Stage(number, stage) if current(&self.work, number) => self.state(&stage),
+            News::Core(number, graded) if current(&self.work, number) => self.tell_core(graded),
             News::Done(number, graded) if current(&self.work, number) => {
-                let Some(work) = self.work.take() else { return Ok(()) };
+                self.work = None;
                 match graded {
-                    Ok(Some(graded)) => self.tell(graded, work.since),
+                    Ok(Some(report)) => self.tell_rest(report),
                     Ok(None) => Ok(()),
                     Err(error) => self.tell_error(&error),
                 }
@@ -425,32 +428,49 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Tells a result and keeps it.
-    fn tell(&mut self, graded: Graded, since: Instant) -> anyhow::Result<()> {
-        let Graded { report, seed, warnings } = graded;
-        let took = since.elapsed();
+    /// Tells the verdict, which is that of the core checks, and keeps it.
+    fn tell_core(&mut self, graded: Graded) -> anyhow::Result<()> {
+        let Graded { report: module, seed, warnings } = graded;
+        let took = self.work.as_ref().map_or(Duration::ZERO, |work| work.since.elapsed());
         if !warnings.is_empty() {
             self.screen.print(&warnings)?;
         }
-        let report = Report { seed, modules: vec![report], error: None };
-        let mut told = Vec::new();
-        let colour = self.screen.colour();
-        let options = report::text::TextOptions { step: false, ..terminal::text_options(colour) };
-        report::text::write(&report, &options, &mut told)?;
-        self.screen.print(&String::from_utf8_lossy(&told))?;
+        last::keep(self.workspace, slice::from_ref(&module));
+        let report = Report { seed, modules: vec![module], error: None };
+        self.screen.print(&verdict::text(&report, self.screen.colour())?)?;
         if let Some(advice) = grade::shortage(&report) {
             self.screen.announce(&format!("help: {advice}"))?;
         }
-        last::keep(self.workspace, &report.modules);
-        if let Some(module) = report.modules.into_iter().next() {
-            let step = next_step(&module, self.source);
-            self.screen.announce(&step)?;
-            self.screen.print(&format!("graded in {:.2} s", took.as_secs_f64()))?;
-            if module.module == self.current.name {
-                self.verdict = Some(module);
-            }
+        let Some(module) = report.modules.into_iter().next() else { return Ok(()) };
+        if !module.core_passed() {
+            self.screen.announce(&verdict::next_step(&module, self.source))?;
         }
+        self.screen.print(&format!("graded in {:.2} s", took.as_secs_f64()))?;
+        self.note(module);
         Ok(())
+    }
+
+    /// Tells what the stretch checks showed: in full only where the core is done, and keeps it all.
+    fn tell_rest(&mut self, module: ModuleReport) -> anyhow::Result<()> {
+        if module.error.is_some() {
+            return Ok(());
+        }
+        last::keep(self.workspace, slice::from_ref(&module));
+        if let Some(told) = verdict::rest(&module, self.screen.colour())? {
+            self.screen.print(&told)?;
+        }
+        if module.core_passed() {
+            self.screen.announce(&verdict::next_step(&module, self.source))?;
+        }
+        self.note(module);
+        Ok(())
+    }
+
+    /// Keeps the result in mind, for the keys that are about it.
+    fn note(&mut self, module: ModuleReport) {
+        if module.module == self.current.name {
+            self.verdict = Some(module);
+        }
     }
 
     fn tell_error(&mut self, error: &anyhow::Error) -> anyhow::Result<()> {
@@ -491,13 +511,10 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The check that the last verdict tells in full: the first failed one, core before stretch.
+    /// The check that the last verdict tells in full.
     fn failed_check(&self) -> Option<String> {
         let verdict = self.verdict.as_ref().filter(|verdict| verdict.error.is_none())?;
-        let failed =
-            |kind: Kind| verdict.checks.iter().find(|check| is_failed(check) && check.kind == kind);
-        let check = failed(Kind::Core).or_else(|| failed(Kind::Stretch))?;
-        Some(check.id.clone())
+        verdict::first_failed(verdict).map(|check| check.id.clone())
     }
 
     /// On to the next module that is not finished.
@@ -625,33 +642,6 @@ fn unfinished(workspace: &Workspace, from: usize) -> Option<&'static Module> {
         |module: &&Module| !last::read(workspace, module.name).is_some_and(|last| last.core_passed);
     let taught = modules::TAUGHT;
     taught.iter().cycle().skip(from).take(taught.len()).find(is_open)
-}
-
-/// The one thing to do next.
-fn next_step(module: &ModuleReport, source: Source) -> String {
-    let place = report::text::place(module);
-    let failed =
-        |kind: Kind| module.checks.iter().any(|check| check.kind == kind && is_failed(check));
-    let next = if source == Source::Keys { "press n" } else { "type next" };
-    let again = if source == Source::Keys { "press a" } else { "type again" };
-    if module.error.is_some() {
-        format!("Next: mend the first compiler error in {place} and save.")
-    } else if failed(Kind::Core) {
-        format!("Next: edit {place} and save.")
-    } else if module.checks.iter().any(|check| check.status == Status::Error) {
-        format!("Next: {again}; if the grader fails again, report it with the lines above.")
-    } else if failed(Kind::Stretch) {
-        format!(
-            "{} is finished: {next} for another module, or edit {place} for extra credit.",
-            module.module
-        )
-    } else {
-        format!("Nothing failed, {} is finished. Next: {next} for another module.", module.module)
-    }
-}
-
-fn is_failed(check: &CheckReport) -> bool {
-    check.status == Status::Failed
 }
 
 /// "saved exercises/tcp-echo/src/main.rs and 2 more files".

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use sandbox::{Closed, Sandbox};
 use crate::check::Check;
 use crate::failure::{Failure, Stop, Symptom, Verdict};
 use crate::ladder::{self, Style};
-use crate::manifest::{CheckEntry, Manifest};
+use crate::manifest::{CheckEntry, Kind, Manifest};
 use crate::module::{CheckFn, Module, Target};
 use crate::pattern::Random;
 use crate::record::Event;
@@ -52,25 +52,53 @@ pub struct Plan<'a> {
 ///
 /// [`Sandbox::close`], called by another thread, stops the grading at once; what it gives then is no result.
 pub fn run(plan: &Plan, sandbox: &Sandbox) -> ModuleReport {
+    run_in_order(plan, sandbox, None)
+}
+
+/// As [`run`], with every core check before the first stretch check, and a word to `core_done` with the results of the
+/// core checks as soon as all of them are there. Altogether this takes a little longer.
+pub fn run_core_first(
+    plan: &Plan,
+    sandbox: &Sandbox,
+    core_done: &(dyn Fn(ModuleReport) + Sync),
+) -> ModuleReport {
+    run_in_order(plan, sandbox, Some(core_done))
+}
+
+fn run_in_order(
+    plan: &Plan,
+    sandbox: &Sandbox,
+    core_done: Option<&(dyn Fn(ModuleReport) + Sync)>,
+) -> ModuleReport {
     let entries: Vec<&CheckEntry> =
         plan.manifest.checks.iter().filter(|entry| plan.wants(entry)).collect();
-    let board = Board::new(&entries, sandbox.closed());
+    let report = |checks| ModuleReport {
+        module: plan.module.name.to_owned(),
+        program: plan.target.shown_as.clone(),
+        checks,
+        error: None,
+    };
+    let board = Board::new(&entries, sandbox.closed(), core_done.is_some());
+    let tell_core = || {
+        if let Some(core_done) = core_done
+            && let Some(checks) = board.take_core(&entries)
+        {
+            core_done(report(checks));
+        }
+    };
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE.min(entries.len()) {
             scope.spawn(|| {
                 while let Some(index) = board.next(plan, &entries) {
+                    tell_core();
                     let entry = entries[index];
                     board.put(index, guarded(entry, || run_check(plan, sandbox, entry)));
+                    tell_core();
                 }
             });
         }
     });
-    ModuleReport {
-        module: plan.module.name.to_owned(),
-        program: plan.target.shown_as.clone(),
-        checks: board.reports(&entries),
-        error: None,
-    }
+    report(board.reports(&entries))
 }
 
 impl Plan<'_> {
@@ -90,6 +118,10 @@ struct Board {
     places: HashMap<String, usize>,
     /// Nothing more is run once it says so.
     closed: Closed,
+    /// Stretch checks wait until all core checks are done.
+    core_first: bool,
+    /// Somebody has taken the results of the core checks.
+    core_taken: AtomicBool,
 }
 
 enum Slot {
@@ -106,11 +138,13 @@ enum Needs {
 }
 
 impl Board {
-    fn new(entries: &[&CheckEntry], closed: Closed) -> Self {
+    fn new(entries: &[&CheckEntry], closed: Closed, core_first: bool) -> Self {
         let places =
             entries.iter().enumerate().map(|(index, entry)| (entry.id.clone(), index)).collect();
         let slots = entries.iter().map(|_| Slot::Waiting).collect();
-        Self { slots: Mutex::new(slots), changed: Condvar::new(), places, closed }
+        let (slots, changed) = (Mutex::new(slots), Condvar::new());
+        let core_taken = AtomicBool::new(false);
+        Self { slots, changed, places, closed, core_first, core_taken }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Slot>> {
@@ -123,8 +157,13 @@ impl Board {
         let mut slots = self.lock();
         while !self.closed.is_closed() {
             let (mut waits, mut skips, mut alone) = (false, false, None);
+            let holds_stretch = self.core_first && !core_is_done(&slots, entries);
             for index in 0..entries.len() {
                 if !matches!(slots[index], Slot::Waiting) {
+                    continue;
+                }
+                if holds_stretch && entries[index].kind == Kind::Stretch {
+                    waits = true;
                     continue;
                 }
                 match self.needs(&slots, plan, entries[index]) {
@@ -179,6 +218,21 @@ impl Board {
         Needs::Met
     }
 
+    /// The results of the core checks, once, when all are there; never of a grading that was stopped.
+    fn take_core(&self, entries: &[&CheckEntry]) -> Option<Vec<CheckReport>> {
+        let slots = self.lock();
+        let has_core = entries.iter().any(|entry| entry.kind == Kind::Core);
+        let is_ready = has_core && core_is_done(&slots, entries) && !self.closed.is_closed();
+        if !is_ready || self.core_taken.swap(true, Ordering::SeqCst) {
+            return None;
+        }
+        let done = slots.iter().filter_map(|slot| match slot {
+            Slot::Done(report) if report.kind == Kind::Core => Some((**report).clone()),
+            _ => None,
+        });
+        Some(done.collect())
+    }
+
     fn put(&self, index: usize, report: CheckReport) {
         self.lock()[index] = Slot::Done(Box::new(report));
         self.changed.notify_all();
@@ -194,6 +248,13 @@ impl Board {
             })
             .collect()
     }
+}
+
+fn core_is_done(slots: &[Slot], entries: &[&CheckEntry]) -> bool {
+    let is_open = |(slot, entry): (&Slot, &&CheckEntry)| {
+        entry.kind == Kind::Core && !matches!(slot, Slot::Done(_))
+    };
+    !slots.iter().zip(entries).any(is_open)
 }
 
 fn is_not_implemented(report: &CheckReport) -> bool {

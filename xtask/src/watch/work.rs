@@ -17,9 +17,9 @@ use crate::grade::{self, Choice};
 use crate::terminal::Progress;
 use crate::workspace::{Owner, Workspace};
 
-/// What came of a grading.
+/// What came of a grading, or of its core checks.
 pub struct Graded {
-    /// The result.
+    /// The result. Of a program that does not build, it holds all checks.
     pub report: ModuleReport,
     /// The seed of its random input.
     pub seed: u64,
@@ -31,8 +31,10 @@ pub struct Graded {
 pub enum News {
     /// It goes on with this.
     Stage(u64, String),
-    /// It is done; nothing came of it if it was ended.
-    Done(u64, anyhow::Result<Option<Graded>>),
+    /// The core checks are done, the stretch checks follow; or the program does not build.
+    Core(u64, Graded),
+    /// All is done, also what was told before; nothing came of it if it was ended.
+    Done(u64, anyhow::Result<Option<ModuleReport>>),
 }
 
 /// Where news go, and what wakes the one who reads them.
@@ -92,11 +94,12 @@ impl Work {
     ) -> anyhow::Result<Self> {
         let cancel = Arc::new(Cancel::default());
         let (workspace, told) = (workspace.clone(), Arc::clone(&cancel));
-        let (mailbox, stages) = (mailbox.try_clone()?, mailbox.try_clone()?);
+        let mailbox = Arc::new(mailbox.try_clone()?);
         let run = move || {
-            let stage = move |text: String| stages.send(News::Stage(number, text));
-            let graded =
-                catch_unwind(AssertUnwindSafe(|| grade(&workspace, module, colour, &told, stage)));
+            let teller = Teller { number, mailbox: Arc::clone(&mailbox) };
+            let graded = catch_unwind(AssertUnwindSafe(|| {
+                grade(&workspace, module, colour, &told, &teller)
+            }));
             let graded = graded.unwrap_or_else(|_| Err(anyhow!("the grader itself panicked")));
             // Work that was ended has errors of its own, which mean nothing.
             let graded = if told.is_cancelled() { Ok(None) } else { graded };
@@ -121,33 +124,62 @@ impl Drop for Work {
     }
 }
 
+/// Sends the news of one piece of work.
+#[derive(Clone)]
+struct Teller {
+    number: u64,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Teller {
+    fn stage(&self, stage: String) {
+        self.mailbox.send(News::Stage(self.number, stage));
+    }
+
+    fn core(&self, graded: Graded) {
+        self.mailbox.send(News::Core(self.number, graded));
+    }
+}
+
 fn grade(
     workspace: &Workspace,
     module: &'static Module,
     colour: bool,
     cancel: &Cancel,
-    stage: impl Fn(String) + Send + Sync + 'static,
-) -> anyhow::Result<Option<Graded>> {
+    teller: &Teller,
+) -> anyhow::Result<Option<ModuleReport>> {
     let choice = Choice { module, manifest: workspace.manifest(module.name)?, only: None };
-    let stage = Arc::new(stage);
-    let told = Arc::clone(&stage);
-    let progress = Progress::heard_by(move |doing| told(building(&doing)));
+    let told = teller.clone();
+    let progress = Progress::heard_by(move |doing| told.stage(building(&doing)));
     let (name, owner) = (module.name, Owner::Learner);
-    let built = build::build_until(workspace, &[name], owner, colour, &progress, cancel)?;
+    // The sandbox starts while the compiler works.
+    let (built, sandbox) = std::thread::scope(|scope| {
+        let start = || grade::start_sandbox().map(Arc::new);
+        let sandbox = std::thread::Builder::new().spawn_scoped(scope, start);
+        let built = build::build_until(workspace, &[name], owner, colour, &progress, cancel);
+        let sandbox = sandbox.context("start a thread for the sandbox").and_then(|thread| {
+            thread.join().unwrap_or_else(|_| Err(anyhow!("the start of the sandbox panicked")))
+        });
+        (built, sandbox)
+    });
+    let (built, sandbox) = (built?, sandbox?);
     let Some(outcome) = built.outcomes.into_iter().next() else { return Ok(None) };
     let seed = grade::random_seed();
     let warnings = outcome.warnings;
     let Some(program) = outcome.executable else {
         let report = grade::does_not_build(&choice, owner, outcome.errors);
-        return Ok(Some(Graded { report, seed, warnings }));
+        teller.core(Graded { report: report.clone(), seed, warnings });
+        return Ok(Some(report));
     };
-    stage("grading".to_owned());
-    let sandbox = Arc::new(grade::start_sandbox()?);
+    teller.stage("grading".to_owned());
     cancel.closes_sandbox(&sandbox);
     let target = Target { program, shown_as: format!("{}/{name}", owner.folder()) };
-    let deadline = Duration::from_millis(grade::DEFAULT_DEADLINE_MS);
-    let report = grade::judge(&choice, target, &sandbox, seed, deadline);
-    Ok(Some(Graded { report, seed, warnings }))
+    let plan = choice.plan(target, seed, Duration::from_millis(grade::DEFAULT_DEADLINE_MS));
+    let core_done = |report| {
+        teller.core(Graded { report, seed, warnings: warnings.clone() });
+        teller.stage("grading the stretch checks".to_owned());
+    };
+    Ok(Some(grader::run_core_first(&plan, &sandbox, &core_done)))
 }
 
 /// "building socket2" from cargo's "Compiling socket2 v0.6.1".

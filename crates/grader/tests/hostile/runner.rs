@@ -25,6 +25,7 @@ pub const TESTS: &[Test] = &[
     ("checks_run_side_by_side", side_by_side),
     ("a_circle_of_needs_ends", circle_of_needs),
     ("a_closed_sandbox_stops_a_grading", closed_sandbox),
+    ("core_checks_come_first_where_asked_for", core_first),
     ("a_program_that_cannot_start_is_an_error", program_that_cannot_start),
 ];
 
@@ -318,6 +319,60 @@ fn closed_sandbox() -> Outcome {
     same("checks that were begun", STARTED.load(Ordering::SeqCst), 1)?;
     let took = began.elapsed();
     ensure(took < deadline / 10, &format!("it went on for {took:?}"))
+}
+
+static CORE_TOLD: AtomicU32 = AtomicU32::new(0);
+
+/// A stretch check: it passes if no core check is still to come.
+fn comes_later(check: &mut Check) -> Verdict {
+    if CORE_TOLD.load(Ordering::SeqCst) == 2 {
+        Ok(())
+    } else {
+        check.fail(Symptom::WrongBytes, "core checks before this", "one of them is to come")
+    }
+}
+
+fn counts(_: &mut Check) -> Verdict {
+    CORE_TOLD.fetch_add(1, Ordering::SeqCst);
+    Ok(())
+}
+
+/// The results of the core checks are told once, with those that are skipped, and before the rest.
+fn core_first() -> Outcome {
+    let module = module(&[
+        ("extra", comes_later),
+        ("one", counts),
+        ("two", counts),
+        ("bad", fails),
+        ("last", counts),
+    ]);
+    let needs_bad = &["bad"] as &[&str];
+    let mut manifest = manifest(&[
+        ("extra", &[]),
+        ("one", &[]),
+        ("two", &["one"]),
+        ("bad", &["two"]),
+        ("last", needs_bad),
+    ])?;
+    manifest.checks[0].kind = grader::manifest::Kind::Stretch;
+    let (sandbox, target) = (Sandbox::start()?, program("echoes")?);
+    let plan = Plan {
+        module: &module,
+        manifest: &manifest,
+        target,
+        only: None,
+        seed: 1,
+        deadline: DEADLINE,
+    };
+    let told = Mutex::new(Vec::new());
+    let report = grader::run_core_first(&plan, &sandbox, &|report| {
+        told.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+    });
+    let core = vec![("one", "passed"), ("two", "passed"), ("bad", "failed"), ("last", "skipped")];
+    let told = told.into_inner().unwrap_or_else(PoisonError::into_inner);
+    same("words", told.iter().map(statuses).collect::<Vec<_>>(), vec![core.clone()])?;
+    let all = [vec![("extra", "passed")], core].concat();
+    same("statuses", statuses(&report), all)
 }
 
 fn starts(check: &mut Check) -> Verdict {
