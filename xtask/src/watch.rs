@@ -435,7 +435,6 @@ impl<'a> Watch<'a> {
         if !warnings.is_empty() {
             self.screen.print(&warnings)?;
         }
-        last::keep(self.workspace, slice::from_ref(&module));
         let report = Report { seed, modules: vec![module], error: None };
         self.screen.print(&verdict::text(&report, self.screen.colour())?)?;
         if let Some(advice) = grade::shortage(&report) {
@@ -446,6 +445,7 @@ impl<'a> Watch<'a> {
             self.screen.announce(&verdict::next_step(&module, self.source))?;
         }
         self.screen.print(&format!("graded in {:.2} s", took.as_secs_f64()))?;
+        last::keep(self.workspace, slice::from_ref(&module));
         self.note(module);
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! From a save to the verdict of `cargo xtask watch`, beside two runners of other courses on an
 //! exercise that is solved: `rustlings run` and `wr check` (workshop-runner), in turns.
 //!
-//! What each of them does with a save differs. Rustlings builds, runs the tests and lints one file;
-//! `wr` builds and tests one small package; the watch builds tcp-echo, tells the verdict of its core
-//! checks and then that of its stretch checks.
+//! What each of them does with a save differs. Rustlings builds one file of its own, runs its tests
+//! and lints it; `wr` builds tcp-echo and runs one test of it; the watch builds tcp-echo, tells the
+//! verdict of its core checks and then that of its stretch checks.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 
 use super::Line;
 use super::measure::{median, printed, seconds, timed};
-use super::yard::Yard;
+use super::yard::{Yard, copy_tree};
 use crate::build;
 use crate::interrupt::{Group, PassingFolder};
 
@@ -24,31 +24,26 @@ const RUSTLINGS_EXERCISE: &str = "threads2";
 /// Where its files are, below `exercises` and `solutions`.
 const RUSTLINGS_FILE: &str = "20_threads/threads2.rs";
 
-/// The package that `wr` checks: one echo over TCP and its test.
-const WR_MANIFEST: &str =
-    "[package]\nname = \"echo_01\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
-const WR_WORKSPACE: &str = "[workspace]\nresolver = \"3\"\nmembers = [\"exercises/*/*\"]\n";
-const WR_SOURCE: &str = r#"
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-
-pub fn echo(mut stream: TcpStream) -> io::Result<u64> {
-    let mut reader = stream.try_clone()?;
-    io::copy(&mut reader, &mut stream)
-}
+/// What `wr` checks tcp-echo by: one message of a client and its echo.
+const WR_TEST: &str = r#"
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_message_comes_back() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (server, _) = listener.accept().unwrap();
-    let server = std::thread::spawn(move || echo(server));
+    let mut server = Command::new(env!("CARGO_BIN_EXE_tcp-echo-solution"));
+    let mut server = server.args(["server", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut ready = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let mut client = TcpStream::connect(ready.trim().rsplit(' ').next().unwrap()).unwrap();
     client.write_all(b"hello").unwrap();
-    client.shutdown(std::net::Shutdown::Write).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
     let mut got = Vec::new();
     client.read_to_end(&mut got).unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
     assert_eq!(got, b"hello");
-    assert_eq!(server.join().unwrap().unwrap(), 5);
 }
 "#;
 
@@ -59,7 +54,7 @@ impl Yard {
         let folder = std::env::temp_dir().join(format!("xtask-bench-{}", std::process::id()));
         let rivals = PassingFolder::make(folder)?;
         let mut rustlings = Rival::of("rustlings", || Rival::rustlings(rivals.path()));
-        let mut wr = Rival::of("workshop-runner", || Rival::workshop_runner(rivals.path()));
+        let mut wr = Rival::of("workshop-runner", || Rival::workshop_runner(self, rivals.path()));
         let (mut core, mut all) = (Vec::new(), Vec::new());
         for run in 0..runs {
             let (to_core, to_all) = watch.save(run)?;
@@ -79,7 +74,7 @@ impl Yard {
             Line { what: "watch: save to verdict", measured: seconds(core), goal: "ahead of both" },
             Line { what: "  with the stretch checks", measured: seconds(all), goal: "" },
             Line { what: "rustlings run, one exercise", measured: rustlings.told(), goal: goals.0 },
-            Line { what: "wr check, one exercise", measured: wr.told(), goal: goals.1 },
+            Line { what: "wr check, tcp-echo, one test", measured: wr.told(), goal: goals.1 },
         ])
     }
 }
@@ -98,10 +93,7 @@ impl Watch {
     fn begin(yard: &Yard) -> anyhow::Result<Self> {
         timed(&mut yard.cargo(&["build", "--package", "xtask"]), &[0])?;
         let exercise = yard.tree.join("exercises/tcp-echo/src");
-        for entry in fs_err::read_dir(yard.tree.join("solutions/tcp-echo/src"))? {
-            let entry = entry?;
-            fs_err::copy(entry.path(), exercise.join(entry.file_name()))?;
-        }
+        copy_tree(&yard.tree.join("solutions/tcp-echo/src"), &exercise)?;
         let source = exercise.join("main.rs");
         let text = fs_err::read_to_string(&source)?;
         let mut command = yard.xtask(&["watch", "tcp-echo"]);
@@ -187,18 +179,31 @@ impl Rival {
         Exercise::new(source, program, &["run", RUSTLINGS_EXERCISE], directory, target).map(Some)
     }
 
-    fn workshop_runner(folder: &Path) -> anyhow::Result<Option<Exercise>> {
+    /// The same program as the watch grades, as a workshop's exercise with one test.
+    fn workshop_runner(yard: &Yard, folder: &Path) -> anyhow::Result<Option<Exercise>> {
         let Some(program) = installed("wr") else { return Ok(None) };
         let root = folder.join("workshop");
         let exercise = root.join("exercises/01_sockets/01_echo");
-        fs_err::create_dir_all(exercise.join("src"))?;
-        fs_err::write(root.join("Cargo.toml"), WR_WORKSPACE)?;
+        let from = yard.tree.join("solutions/tcp-echo");
+        copy_tree(&from.join("src"), &exercise.join("src"))?;
+        fs_err::create_dir_all(exercise.join("tests"))?;
+        fs_err::write(exercise.join("tests/echo.rs"), WR_TEST)?;
+        let workspace = fs_err::read_to_string(yard.tree.join("Cargo.toml"))?;
+        let (_, tables) = workspace.split_once("[workspace.package]").context("a course")?;
+        let tables = tables.lines().filter(|line| !line.contains("path = "));
+        let tables = tables.collect::<Vec<_>>().join("\n");
+        let members = "[workspace]\nresolver = \"3\"\nmembers = [\"exercises/*/*\"]";
+        let whole = format!("{members}\n\n[workspace.package]{tables}\n");
+        fs_err::write(root.join("Cargo.toml"), whole)?;
+        fs_err::copy(yard.tree.join("Cargo.lock"), root.join("Cargo.lock"))?;
+        let manifest = fs_err::read_to_string(from.join("Cargo.toml"))?;
+        // Its own tests ask for the course.
+        let (manifest, _) = manifest.split_once("[dev-dependencies]").unwrap_or((&manifest, ""));
+        fs_err::write(exercise.join("Cargo.toml"), manifest)?;
         fs_err::write(root.join(".wr.toml"), "exercises_dir = \"exercises\"\n")?;
-        fs_err::write(exercise.join("Cargo.toml"), WR_MANIFEST)?;
-        let source = exercise.join("src/lib.rs");
-        fs_err::write(&source, WR_SOURCE)?;
-        // It finds the course's folder by asking git.
+        // It finds the workshop's folder by asking git.
         printed(command(Path::new("git"), &root).args(["init", "--quiet"]), &[0])?;
+        let source = exercise.join("src/main.rs");
         Exercise::new(source, program, &["check"], exercise, folder.join("wr-target")).map(Some)
     }
 

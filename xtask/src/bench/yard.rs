@@ -63,8 +63,12 @@ impl Yard {
     }
 }
 
-/// Copies the course, but neither what was built nor what belongs to git.
-fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
+/// Copies the course or a folder of it, but neither what was built nor what belongs to git.
+///
+/// # Errors
+///
+/// A file cannot be read or written.
+pub fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs_err::create_dir_all(to)?;
     for entry in fs_err::read_dir(from)? {
         let entry = entry?;

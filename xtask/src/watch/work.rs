@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use grader::module::{Module, Target};
 use grader::report::ModuleReport;
+use sandbox::Sandbox;
 
 use crate::build;
 use crate::cancel::Cancel;
@@ -148,21 +149,23 @@ fn grade(
     cancel: &Cancel,
     teller: &Teller,
 ) -> anyhow::Result<Option<ModuleReport>> {
-    let choice = Choice { module, manifest: workspace.manifest(module.name)?, only: None };
     let told = teller.clone();
     let progress = Progress::heard_by(move |doing| told.stage(building(&doing)));
     let (name, owner) = (module.name, Owner::Learner);
-    // The sandbox starts while the compiler works.
-    let (built, sandbox) = std::thread::scope(|scope| {
-        let start = || grade::start_sandbox().map(Arc::new);
-        let sandbox = std::thread::Builder::new().spawn_scoped(scope, start);
+    // What a grading needs besides the program is made ready while the compiler works.
+    let (built, ready) = std::thread::scope(|scope| {
+        let prepare = || -> anyhow::Result<(Choice, Arc<Sandbox>)> {
+            let choice = Choice { module, manifest: workspace.manifest(name)?, only: None };
+            Ok((choice, Arc::new(grade::start_sandbox()?)))
+        };
+        let ready = std::thread::Builder::new().spawn_scoped(scope, prepare);
         let built = build::build_until(workspace, &[name], owner, colour, &progress, cancel);
-        let sandbox = sandbox.context("start a thread for the sandbox").and_then(|thread| {
+        let ready = ready.context("start a thread for the sandbox").and_then(|thread| {
             thread.join().unwrap_or_else(|_| Err(anyhow!("the start of the sandbox panicked")))
         });
-        (built, sandbox)
+        (built, ready)
     });
-    let (built, sandbox) = (built?, sandbox?);
+    let (built, (choice, sandbox)) = (built?, ready?);
     let Some(outcome) = built.outcomes.into_iter().next() else { return Ok(None) };
     let seed = grade::random_seed();
     let warnings = outcome.warnings;
