@@ -80,7 +80,8 @@ fn failure(workspace: &Workspace) -> anyhow::Result<String> {
     fs_err::copy(compiled, &program)?;
     let report = grade_as_learners(workspace, &program)?;
     let mut told = Vec::new();
-    let options = TextOptions { columns: COLUMNS, colour: true, unicode: true, all: false };
+    let options =
+        TextOptions { columns: COLUMNS, colour: true, unicode: true, ..TextOptions::default() };
     report::text::write(&report, &options, &mut told)?;
     String::from_utf8(told).context("read the report")
 }

@@ -37,7 +37,7 @@ use self::wake::{POLL_PERIOD, Wake, Why};
 use self::work::{Graded, Mailbox, News, Work};
 use crate::keyboard::Keyboard;
 use crate::workspace::Workspace;
-use crate::{advice, grade, keyboard, last, modules, terminal};
+use crate::{advice, grade, keyboard, modules, progress, terminal};
 
 /// How long no further event may come before the files are looked at: the steps of an editor that
 /// saves by several follow each other closely. Where one takes longer, the build that has begun
@@ -120,6 +120,8 @@ struct Watch<'a> {
     /// What is to be graded, the next one first.
     queue: VecDeque<(&'static Module, Instant)>,
     work: Option<Work>,
+    /// The verdict of that work is told; only its stretch checks still run.
+    is_told: bool,
     numbers: u64,
     /// The last result of the current module.
     verdict: Option<ModuleReport>,
@@ -168,6 +170,7 @@ impl<'a> Watch<'a> {
             news,
             queue: VecDeque::new(),
             work: None,
+            is_told: false,
             numbers: 0,
             verdict: None,
             stopping_until: None,
@@ -357,10 +360,14 @@ impl<'a> Watch<'a> {
         told: &str,
         since: Instant,
     ) -> anyhow::Result<()> {
-        let stopped = if self.work.is_some() { " · the grading that ran is stopped" } else { "" };
+        let is_stopped = self.work.is_some() && !self.is_told;
+        let stopped = if is_stopped { " · the grading that ran is stopped" } else { "" };
         self.screen.print("")?;
         self.screen.announce(&format!("{told}{stopped} · building…"))?;
-        drop(self.put_off_work());
+        if is_stopped {
+            drop(self.put_off_work());
+        }
+        self.work = None;
         self.queue.retain(|(queued, _)| queued.name != module.name);
         self.queue.push_front((module, since));
         if self.current.name != module.name {
@@ -389,6 +396,7 @@ impl<'a> Watch<'a> {
         match Work::begin(self.workspace, module, number, since, colour, &self.mailbox) {
             Ok(work) => {
                 self.work = Some(work);
+                self.is_told = false;
                 self.state("building")
             }
             Err(error) => self.tell_error(&error.context(format!("grade {}", module.name))),
@@ -445,7 +453,8 @@ impl<'a> Watch<'a> {
             self.screen.announce(&verdict::next_step(&module, self.source))?;
         }
         self.screen.print(&format!("graded in {:.2} s", took.as_secs_f64()))?;
-        last::keep(self.workspace, slice::from_ref(&module));
+        progress::keep(self.workspace, slice::from_ref(&module));
+        self.is_told = true;
         self.note(module);
         Ok(())
     }
@@ -455,7 +464,7 @@ impl<'a> Watch<'a> {
         if module.error.is_some() {
             return Ok(());
         }
-        last::keep(self.workspace, slice::from_ref(&module));
+        progress::keep(self.workspace, slice::from_ref(&module));
         if let Some(told) = verdict::rest(&module, self.screen.colour())? {
             self.screen.print(&told)?;
         }
@@ -514,7 +523,7 @@ impl<'a> Watch<'a> {
     /// The check that the last verdict tells in full.
     fn failed_check(&self) -> Option<String> {
         let verdict = self.verdict.as_ref().filter(|verdict| verdict.error.is_none())?;
-        verdict::first_failed(verdict).map(|check| check.id.clone())
+        verdict.failures().first().map(|check| check.id.clone())
     }
 
     /// On to the next module that is not finished.
@@ -638,8 +647,12 @@ fn own_command() -> std::process::Command {
 
 /// The first module from `from` on, round the end, that is not finished.
 fn unfinished(workspace: &Workspace, from: usize) -> Option<&'static Module> {
-    let is_open =
-        |module: &&Module| !last::read(workspace, module.name).is_some_and(|last| last.core_passed);
+    let progress = progress::read(workspace);
+    let is_open = |module: &&Module| {
+        let manifest = workspace.manifest(module.name).ok();
+        let standing = manifest.and_then(|manifest| progress.standing(&manifest));
+        !standing.is_some_and(|standing| standing.is_done)
+    };
     let taught = modules::TAUGHT;
     taught.iter().cycle().skip(from).take(taught.len()).find(is_open)
 }

@@ -110,6 +110,8 @@ fn a_session_from_the_start_to_quit() {
 
     terminal.keys(&["h"]);
     has("hint tcp-echo usage");
+    // The hint's own words; the report above has told the first one.
+    has("Hint 2 of");
     terminal.keys(&["l"]);
     has("The checks of one: cargo xtask list MODULE");
 

@@ -26,11 +26,13 @@ pub struct TextOptions {
     pub unicode: bool,
     /// Every failure in full and every module line by line.
     pub all: bool,
+    /// At the end the next step, with the command that shows whether it helped.
+    pub step: bool,
 }
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { columns: 80, colour: false, unicode: true, all: false }
+        Self { columns: 80, colour: false, unicode: true, all: false, step: true }
     }
 }
 

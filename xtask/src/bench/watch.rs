@@ -154,6 +154,8 @@ struct Exercise {
     text: String,
     program: PathBuf,
     arguments: &'static [&'static str],
+    /// What it prints of an exercise that passes: `wr check` ends with 0 in any case.
+    passed: &'static str,
     directory: PathBuf,
     target: PathBuf,
 }
@@ -176,7 +178,9 @@ impl Rival {
         let source = directory.join("exercises").join(RUSTLINGS_FILE);
         fs_err::copy(directory.join("solutions").join(RUSTLINGS_FILE), &source)?;
         let target = folder.join("rustlings-target");
-        Exercise::new(source, program, &["run", RUSTLINGS_EXERCISE], directory, target).map(Some)
+        let text = fs_err::read_to_string(&source)?;
+        let (arguments, passed) = (&["run", RUSTLINGS_EXERCISE], "Successfully");
+        Ok(Some(Exercise { source, text, program, arguments, passed, directory, target }))
     }
 
     /// The same program as the watch grades, as a workshop's exercise with one test.
@@ -204,7 +208,10 @@ impl Rival {
         // It finds the workshop's folder by asking git.
         printed(command(Path::new("git"), &root).args(["init", "--quiet"]), &[0])?;
         let source = exercise.join("src/main.rs");
-        Exercise::new(source, program, &["check"], exercise, folder.join("wr-target")).map(Some)
+        let text = fs_err::read_to_string(&source)?;
+        let (arguments, passed) = (&["check"], "\u{1f680}");
+        let (directory, target) = (exercise, folder.join("wr-target"));
+        Ok(Some(Exercise { source, text, program, arguments, passed, directory, target }))
     }
 
     /// Saves a new text and measures the check of it. One that fails is left out from then on.
@@ -231,21 +238,17 @@ impl Rival {
 }
 
 impl Exercise {
-    fn new(
-        source: PathBuf,
-        program: PathBuf,
-        arguments: &'static [&'static str],
-        directory: PathBuf,
-        target: PathBuf,
-    ) -> anyhow::Result<Self> {
-        let text = fs_err::read_to_string(&source)?;
-        Ok(Self { source, text, program, arguments, directory, target })
-    }
-
     fn run(&self) -> anyhow::Result<Duration> {
         let mut command = command(&self.program, &self.directory);
         command.args(self.arguments).env("CARGO_TARGET_DIR", &self.target);
-        timed(&mut command, &[0])
+        let began = Instant::now();
+        let told = printed(&mut command, &[0])?;
+        let took = began.elapsed();
+        let told = String::from_utf8_lossy(&told);
+        if !told.contains(self.passed) {
+            bail!("{} does not pass:\n{told}", self.source.display());
+        }
+        Ok(took)
     }
 }
 

@@ -3,10 +3,9 @@
 use grader::manifest::Kind;
 use grader::report::text::{self, TextOptions};
 use grader::report::{CheckReport, ModuleReport, Report, Status};
-use grader::wording;
 
 use super::commands::Source;
-use crate::terminal;
+use crate::{links, terminal};
 
 /// The report as text, without the command to run next: a save runs it.
 ///
@@ -17,7 +16,7 @@ pub fn text(report: &Report, colour: bool) -> anyhow::Result<String> {
     let mut told = Vec::new();
     let options = TextOptions { step: false, ..terminal::text_options(colour) };
     text::write(report, &options, &mut told)?;
-    Ok(String::from_utf8_lossy(&told).into_owned())
+    Ok(String::from_utf8_lossy(&links::linked(told)).into_owned())
 }
 
 /// The stretch checks of a module: in full where the core is done, else in one line, so that the
@@ -68,26 +67,14 @@ pub fn next_step(module: &ModuleReport, source: Source) -> String {
     }
 }
 
-/// The failed check that is told in full: what is written and wrong before what is not written yet,
-/// and of both core before stretch.
-pub fn first_failed(module: &ModuleReport) -> Option<&CheckReport> {
-    let is_todo = |check: &CheckReport| {
-        let feedback = check.feedback.as_ref();
-        feedback.is_some_and(|feedback| feedback.symptom == wording::NOT_IMPLEMENTED)
-    };
-    let failed = module.checks.iter().filter(|check| check.status == Status::Failed);
-    failed.min_by_key(|check| (is_todo(check), check.kind == Kind::Stretch))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use grader::manifest::Kind;
     use grader::report::{CheckReport, Feedback, ModuleReport, Status};
-    use grader::wording;
 
-    use super::{Source, first_failed, next_step, rest};
+    use super::{Source, next_step, rest};
 
     fn check(id: &str, kind: Kind, status: Status, symptom: &str) -> CheckReport {
         let feedback = Feedback { symptom: symptom.into(), ..Feedback::default() };
@@ -105,17 +92,6 @@ mod tests {
     fn module(checks: Vec<CheckReport>) -> ModuleReport {
         let (module, program) = ("tcp-echo".into(), "exercises/tcp-echo".into());
         ModuleReport { module, program, checks, error: None }
-    }
-
-    #[test]
-    fn what_is_written_and_wrong_comes_before_what_is_not_written() {
-        let todo = check("a", Kind::Core, Status::Failed, wording::NOT_IMPLEMENTED);
-        let stretch = check("b", Kind::Stretch, Status::Failed, "reset");
-        let core = check("c", Kind::Core, Status::Failed, "stalled");
-        let told = module(vec![todo.clone(), stretch, core]);
-        assert_eq!(first_failed(&told).map(|check| check.id.as_str()), Some("c"));
-        assert_eq!(first_failed(&module(vec![todo])).map(|check| check.id.as_str()), Some("a"));
-        assert!(first_failed(&module(vec![])).is_none());
     }
 
     #[test]
