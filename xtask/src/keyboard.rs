@@ -1,8 +1,8 @@
 //! The terminal's keyboard, key by key without Enter, and given back on every way out.
 //!
 //! Only two things change: lines are not collected (ICANON) and keys are not shown (ECHO); see
-//! termios(3). Ctrl-C still interrupts, and output is written as ever. Ctrl-Z and Ctrl-\ come as keys,
-//! since the settings have to be given back before the process stops or ends.
+//! termios(3). Ctrl-C still interrupts, and output is written as ever. Ctrl-Z and Ctrl-\ come as
+//! keys, since the settings have to be given back before the process stops or ends.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

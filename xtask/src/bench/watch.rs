@@ -154,7 +154,7 @@ struct Exercise {
     text: String,
     program: PathBuf,
     arguments: &'static [&'static str],
-    /// What it prints of an exercise that passes: `wr check` ends with 0 in any case.
+    /// What it prints of an exercise that passes.
     passed: &'static str,
     directory: PathBuf,
     target: PathBuf,

@@ -80,8 +80,8 @@ impl Terminal {
         }
     }
 
-    /// Waits until the watch has ended with this status, and sees that it has left the terminal as it
-    /// was, and no process and no file behind.
+    /// Waits until the watch has ended with this status, and sees that it has left the terminal as
+    /// it was, and no process and no file behind.
     pub fn expect_ended(&self, status: i32, root: &Path, scratch: &Path) {
         let ended = format!("ended: {status}");
         self.wait_for(&ended, |screen| screen.lines().any(|line| line.trim() == ended));
