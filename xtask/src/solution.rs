@@ -114,6 +114,7 @@ fn not_yet(module: &str, earned: Option<Earned>) -> String {
         "The reference of {module} is shown once all its core checks have passed; {state}.\n\
          \n\
          See what to mend:        cargo xtask grade {module}\n\
+         Get a hint:              cargo xtask hint {module}\n\
          Look at it all the same: cargo xtask solution {module} --anyway\n"
     )
 }
