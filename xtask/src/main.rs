@@ -4,6 +4,7 @@ mod advice;
 mod bench;
 mod build;
 mod ci;
+mod classroom;
 mod completions;
 mod doctor;
 mod explain;
@@ -57,6 +58,8 @@ enum Command {
     #[command(hide = true)]
     Picture(picture::Arguments),
     Peer(peer::Arguments),
+    #[command(flatten)]
+    Classroom(classroom::Command),
 }
 
 /// How many descriptors the runner asks for: a module's checks hold many connections at the same
@@ -97,6 +100,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Some(Command::Picture(arguments)) => picture::run(arguments),
         Some(Command::Completions(arguments)) => completions::run(arguments, Line::command()),
         Some(Command::Peer(arguments)) => peer::run(arguments),
+        Some(Command::Classroom(command)) => classroom::run(command),
     }
 }
 
