@@ -6,6 +6,7 @@
 
 pub mod assignment;
 pub mod batch;
+pub mod moment;
 pub mod results;
 
 // The runner's own, which this crate cannot depend on: it is a program.
@@ -15,6 +16,8 @@ pub mod advice;
 pub mod interrupt;
 #[path = "../../../xtask/src/modules.rs"]
 pub mod modules;
+#[path = "../../../xtask/src/output.rs"]
+pub mod output;
 #[path = "../../../xtask/src/terminal.rs"]
 pub mod terminal;
 #[path = "../../../xtask/src/workspace.rs"]

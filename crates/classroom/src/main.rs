@@ -4,5 +4,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     sandbox::keeper_main_if_asked();
+    classroom::batch::worker::main_if_asked();
     classroom::main()
 }

@@ -17,7 +17,7 @@ use crate::module::{CheckFn, Module, Target};
 use crate::pattern::Random;
 use crate::record::Event;
 use crate::report::{CheckReport, Feedback, ModuleReport, Status};
-use crate::wording::steps;
+use crate::wording::{self, steps};
 
 /// How many checks run at the same time. They mostly wait for programs, so this is more than the processors.
 const AT_ONCE: usize = 12;
@@ -68,6 +68,36 @@ pub fn run(plan: &Plan, sandbox: &Sandbox) -> ModuleReport {
         program: plan.target.shown_as.clone(),
         checks: board.reports(&entries),
         error: None,
+    }
+}
+
+/// The report of a program that the compiler refuses: every check, or every one of those in `only`, has failed.
+/// `errors` is what the compiler says.
+pub fn does_not_build(
+    manifest: &Manifest,
+    shown_as: String,
+    only: Option<&[String]>,
+    errors: String,
+) -> ModuleReport {
+    let failed = |entry: &&CheckEntry| {
+        let feedback = Feedback {
+            symptom: wording::DOES_NOT_BUILD.into(),
+            promise: entry.promise.clone(),
+            expected: "a program that compiles".into(),
+            got: "the compiler's errors".into(),
+            hint: "Mend the first error that the compiler tells; later ones often follow from it."
+                .into(),
+            lesson: format!("exercises/{}/README.md#{}", manifest.name, entry.lesson),
+            ..Feedback::default()
+        };
+        report_of(entry, Status::Failed, Duration::ZERO, Some(feedback))
+    };
+    let wanted = |entry: &&CheckEntry| only.is_none_or(|only| only.contains(&entry.id));
+    ModuleReport {
+        module: manifest.name.clone(),
+        program: shown_as,
+        checks: manifest.checks.iter().filter(wanted).map(|entry| failed(&entry)).collect(),
+        error: Some(errors),
     }
 }
 

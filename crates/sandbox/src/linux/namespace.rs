@@ -78,15 +78,19 @@ pub fn unshare(wanted: UnshareFlags) -> Result<bool, (&'static str, io::Error)> 
         // alone, files of all other users would be closed to a program that may now read them.
         return Ok(false);
     }
+    unshare_users(wanted).map(|()| true)
+}
+
+/// Makes the namespaces inside a new user namespace, in which this user alone is known.
+pub(super) fn unshare_users(wanted: UnshareFlags) -> Result<(), (&'static str, io::Error)> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    // SAFETY: as above.
+    // SAFETY: UnshareFlags::FILES is not asked for.
     unsafe { unshare_unsafe(wanted | UnshareFlags::NEWUSER) }
         .map_err(|error| ("make a user namespace", error.into()))?;
     // The files below belong to root while this process is not dumpable, as it is by inheritance.
     set_dumpable_behavior(DumpableBehavior::Dumpable)
         .map_err(io::Error::from)
         .and_then(|()| write_maps(user, group))
-        .map(|()| true)
         .map_err(|error| ("map this user into a user namespace", error))
 }
 
@@ -98,7 +102,7 @@ fn write_maps(user: u32, group: u32) -> io::Result<()> {
 }
 
 /// In a new network namespace the loopback interface is down and has no address.
-fn bring_loopback_up() -> io::Result<()> {
+pub(super) fn bring_loopback_up() -> io::Result<()> {
     use rustix::fd::AsRawFd;
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
