@@ -28,7 +28,7 @@ use rustix::mount::{
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
     DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, getegid, geteuid, getpid, kill_process,
-    pivot_root, set_dumpable_behavior, set_parent_process_death_signal, wait, waitpid,
+    pivot_root, set_dumpable_behavior, set_parent_process_death_signal, setsid, wait, waitpid,
 };
 use rustix::thread::UnshareFlags;
 
@@ -315,7 +315,10 @@ fn be_first(room: &Room, guest: impl FnOnce() -> i32) -> i32 {
         return 1;
     }
     let guest = fork(|| {
-        let freed = unblock_signals()
+        // A session of the room's own: the group that it would else belong to has no number here.
+        let freed = setsid()
+            .map_err(io::Error::from)
+            .and_then(|_| unblock_signals())
             .and_then(|()| Ok(set_parent_process_death_signal(Some(Signal::KILL))?))
             .and_then(|()| Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?));
         if freed.is_err() {
