@@ -14,7 +14,7 @@ pub mod intake;
 pub mod order;
 mod progress;
 pub mod roster;
-mod run;
+pub mod run;
 pub mod toolchain;
 mod unpack;
 pub mod worker;
@@ -33,7 +33,7 @@ use crate::results::{BATCH_FILE, BatchFile, Shard};
 use crate::workspace::Workspace;
 use intake::{Class, Found};
 use roster::Roster;
-use run::{Bench, Tally};
+use run::{Bench, Settings, Tally};
 
 /// How long a check waits for an answer unless told otherwise, in milliseconds; as `grade` does.
 const DEADLINE_MS: u64 = 10_000;
@@ -110,8 +110,20 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let chosen = choose(&class, arguments)?;
     fs_err::create_dir_all(&arguments.out)?;
-    let seed = seed(arguments)?;
-    let bench = Bench::prepare(&workspace, assignment, arguments, seed)?;
+    let settings = Settings {
+        assignment,
+        submissions: arguments.submissions.clone(),
+        out: arguments.out.clone(),
+        seed: seed(arguments)?,
+        deadline_ms: arguments.deadline_ms,
+        jobs: arguments.jobs.map(usize::from),
+        is_rehearsal: arguments.against.is_some(),
+        again: !arguments.only.is_empty(),
+        trust: arguments.trust_submissions,
+        limits: None,
+        checks: Vec::new(),
+    };
+    let bench = Bench::prepare(&workspace, settings)?;
     for note in &class.notes {
         output::print(format!("note: {note}\n").as_bytes())?;
     }

@@ -7,6 +7,7 @@
 pub mod assignment;
 pub mod batch;
 pub mod moment;
+pub mod rehearse;
 pub mod results;
 
 // The runner's own, which this crate cannot depend on: it is a program.
@@ -38,6 +39,7 @@ struct Line {
 #[derive(Debug, Subcommand)]
 enum Command {
     Batch(batch::Arguments),
+    Rehearse(rehearse::Arguments),
 }
 
 /// The whole program, but for [`sandbox::keeper_main_if_asked`], which comes before it.
@@ -57,5 +59,6 @@ pub fn main() -> ExitCode {
 fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
     match &line.command {
         Command::Batch(arguments) => batch::run(arguments),
+        Command::Rehearse(arguments) => rehearse::run(arguments),
     }
 }

@@ -18,7 +18,7 @@ use crate::results::printable;
 /// How much of the compiler's messages is kept.
 const KEPT_BYTES: usize = 24 << 10;
 /// How much of them is read at all: past it the compiler is stopped.
-const READ_BYTES: usize = 4 << 20;
+const READ_BYTES: usize = 1 << 20;
 /// `SIGKILL`, which is what the hard limit on processor time sends.
 const SIGKILL: i32 = 9;
 /// `SIGXCPU`, which is what the soft one sends.

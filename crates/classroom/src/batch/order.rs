@@ -29,6 +29,8 @@ pub struct Order {
     pub seed: u64,
     /// How long a check waits for an answer, in milliseconds.
     pub deadline_ms: u64,
+    /// The checks to run; all if empty.
+    pub checks: Vec<String>,
     /// What the submission may use up.
     pub limits: Limits,
 }
@@ -76,7 +78,8 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// The size of a file.
     pub file_bytes: u64,
-    /// Processes and threads of everything together, the grader's own included.
+    /// Processes and threads of everything together, the grader's own included. Of these a program
+    /// may have what its job allows, 1024, so that a fork bomb leaves the grader the rest.
     pub processes: u64,
     /// All files together.
     pub work_bytes: u64,
@@ -93,8 +96,8 @@ impl Default for Limits {
             data_bytes: 3 << 30,
             memory_bytes: 4 << 30,
             file_bytes: 2 << 30,
-            processes: 1024,
-            work_bytes: 1 << 30,
+            processes: 2048,
+            work_bytes: 3 << 29,
             work_inodes: 20_000,
         }
     }

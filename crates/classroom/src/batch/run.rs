@@ -10,7 +10,6 @@ use std::thread;
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
-use super::Arguments;
 use super::crew::Crew;
 use super::files::{self, Taken};
 use super::intake::{Class, Found};
@@ -49,6 +48,7 @@ pub struct Bench {
     grader_hash: String,
     seed: u64,
     deadline_ms: u64,
+    checks: Vec<String>,
     jobs: usize,
     /// Results stand here.
     out: PathBuf,
@@ -57,6 +57,33 @@ pub struct Bench {
     is_rehearsal: bool,
     /// Grade also what was graded before.
     again: bool,
+}
+
+/// What is graded, and how.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What the class was asked.
+    pub assignment: Assignment,
+    /// The folder or archive with the submissions, which no submission may see.
+    pub submissions: PathBuf,
+    /// The folder for the results.
+    pub out: PathBuf,
+    /// The seed of all random input.
+    pub seed: u64,
+    /// How long a check waits for an answer, in milliseconds.
+    pub deadline_ms: u64,
+    /// How many submissions are graded at the same time; the number of processors if not given.
+    pub jobs: Option<usize>,
+    /// Keep the results aside, for a comparison.
+    pub is_rehearsal: bool,
+    /// Grade also what was graded before.
+    pub again: bool,
+    /// Grade also where this machine has no namespaces.
+    pub trust: bool,
+    /// What a submission may use up, if not as usual.
+    pub limits: Option<Limits>,
+    /// Run these checks only; all if empty. Such results have no key of their own: for tests.
+    pub checks: Vec<String>,
 }
 
 /// What came of a run.
@@ -80,12 +107,8 @@ impl Bench {
     ///
     /// Something of that is not to be had; or the machine has no namespaces, and the submissions
     /// are not said to be trusted.
-    pub fn prepare(
-        workspace: &Workspace,
-        assignment: Assignment,
-        arguments: &Arguments,
-        seed: u64,
-    ) -> anyhow::Result<Self> {
+    pub fn prepare(workspace: &Workspace, settings: Settings) -> anyhow::Result<Self> {
+        let Settings { assignment, out, .. } = settings;
         let taught = modules::TAUGHT.iter().map(|module| module.name.to_owned());
         let modules: Vec<String> =
             taught.filter(|name| assignment.modules.contains(name)).collect();
@@ -96,13 +119,13 @@ impl Bench {
             manifests.insert(module.clone(), fs_err::read_to_string(path)?);
         }
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        let jobs = arguments.jobs.map_or(processors, usize::from);
+        let jobs = settings.jobs.unwrap_or(processors);
         let corner = workspace.own_target().join("classroom");
-        let out = std::path::absolute(&arguments.out)?;
+        let out = std::path::absolute(out)?;
         let toolchain = Toolchain::prepare(workspace, &modules)?;
         let at = corner.join("room");
         fs_err::create_dir_all(&at)?;
-        let hidden = [workspace.root(), &out, &arguments.submissions];
+        let hidden = [workspace.root(), &out, &settings.submissions];
         let hidden = hidden.iter().filter_map(|path| std::path::absolute(path).ok());
         let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
         let room = RoomOrder {
@@ -124,16 +147,17 @@ impl Bench {
             crew: Crew::new(WORK)?,
             room: Some(room),
             layer: String::new(),
-            limits: limits(jobs),
-            seed,
-            deadline_ms: arguments.deadline_ms,
+            limits: settings.limits.unwrap_or_else(|| limits(jobs)),
+            seed: settings.seed,
+            deadline_ms: settings.deadline_ms,
+            checks: settings.checks,
             jobs,
             out,
             staged: corner.join("against").join(staged),
-            is_rehearsal: arguments.against.is_some(),
-            again: !arguments.only.is_empty(),
+            is_rehearsal: settings.is_rehearsal,
+            again: settings.again,
         };
-        bench.choose_layer(arguments.trust_submissions)?;
+        bench.choose_layer(settings.trust)?;
         if bench.is_rehearsal {
             fs_err::create_dir_all(&bench.staged)?;
         }
@@ -382,6 +406,7 @@ impl Bench {
             libraries,
             seed: self.seed,
             deadline_ms: self.deadline_ms,
+            checks: self.checks.clone(),
             limits: self.limits,
         }
     }
@@ -432,7 +457,8 @@ fn limits(jobs: usize) -> Limits {
     let share = machine / 4 * 3 / jobs as u64;
     let memory_bytes = usual.memory_bytes.min(share.max(LEAST_MEMORY_BYTES));
     let data_bytes = usual.data_bytes.min(memory_bytes / 4 * 3);
-    Limits { memory_bytes, data_bytes, ..usual }
+    let work_bytes = usual.work_bytes.min(memory_bytes / 2);
+    Limits { memory_bytes, data_bytes, work_bytes, ..usual }
 }
 
 /// How much memory the machine has; `proc_meminfo(5)`.

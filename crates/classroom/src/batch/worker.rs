@@ -3,6 +3,8 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -187,13 +189,78 @@ fn one_module(
         module: checks,
         manifest: &manifest,
         target: Target { program, shown_as },
-        only: None,
+        only: (!order.checks.is_empty()).then(|| order.checks.clone()),
         seed: order.seed,
         deadline: Duration::from_millis(order.deadline_ms),
     };
-    let report = grader::run(&plan, sandbox);
+    // Outside of a room the disk is everybody's.
+    let watch = order.room.as_ref().map(|_| Watch::begin(sandbox.scratch()));
+    let mut report = grader::run(&plan, sandbox);
+    if let Some(what) = watch.and_then(Watch::end) {
+        blame(&mut report, what);
+    }
     answer.grade_ms += millis(began.elapsed());
     Ok(report)
+}
+
+/// Looks now and then whether the room's disk is full: then a check that could not be run is the
+/// program's fault, not the machine's.
+struct Watch {
+    is_over: Arc<(Mutex<bool>, Condvar)>,
+    thread: Option<JoinHandle<Option<&'static str>>>,
+}
+
+/// How often.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Less than this is as good as nothing.
+const LEAST_BYTES: u64 = 1 << 20;
+const LEAST_INODES: u64 = 64;
+
+impl Watch {
+    fn begin(folder: &Path) -> Self {
+        let is_over = Arc::new((Mutex::new(false), Condvar::new()));
+        let (over, folder) = (Arc::clone(&is_over), folder.to_path_buf());
+        let look = move || {
+            let mut found = None;
+            let mut ended = over.0.lock().unwrap_or_else(PoisonError::into_inner);
+            while !*ended {
+                found = found.or_else(|| shortage(&folder));
+                ended = over
+                    .1
+                    .wait_timeout(ended, LOOK_EVERY)
+                    .map_or_else(|error| error.into_inner().0, |(ended, _)| ended);
+            }
+            found
+        };
+        // Without this thread a full disk is the machine's fault, as everywhere else.
+        let thread = thread::Builder::new().name("watch".into()).spawn(look).ok();
+        Self { is_over, thread }
+    }
+
+    fn end(mut self) -> Option<&'static str> {
+        *self.is_over.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.is_over.1.notify_all();
+        self.thread.take()?.join().ok().flatten()
+    }
+}
+
+fn shortage(folder: &Path) -> Option<&'static str> {
+    let status = rustix::fs::statvfs(folder).ok()?;
+    if status.f_bavail.saturating_mul(status.f_frsize) < LEAST_BYTES {
+        return Some("it filled the disk that it was given");
+    }
+    (status.f_files > 0 && status.f_favail < LEAST_INODES)
+        .then_some("it made more files than the disk that it was given has room for")
+}
+
+/// Checks that could not be run have failed.
+fn blame(report: &mut ModuleReport, what: &str) {
+    for check in report.checks.iter_mut().filter(|check| check.status == Status::Error) {
+        check.status = Status::Failed;
+        if let Some(feedback) = &mut check.feedback {
+            feedback.got = format!("{what}, so that the check could not go on: {}", feedback.got);
+        }
+    }
 }
 
 /// Limits that hold for all that is started, whatever a check asks for.
