@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 pub const SCHEMA: &str = "classroom/v1";
 /// The name and version of the form of the file that tells of the run.
 pub const BATCH_SCHEMA: &str = "classroom-batch/v1";
+/// How the error of a module begins of which nothing was handed in.
+pub const NOT_HANDED_IN: &str = "error: the submission has no src/main.rs for ";
 /// The file that tells of the run, beside the results.
 pub const BATCH_FILE: &str = "batch.json";
 
@@ -32,7 +34,7 @@ pub struct SubmissionResult {
     pub layer: String,
     /// How the grading ended.
     pub status: Outcome,
-    /// With `error`: what failed. With `missing`: what was looked for. Else empty.
+    /// With `error`: what failed. With `missing`: a sentence that says so. Else empty.
     pub error: String,
     /// What the instructor should know of the submission's files, such as a link that was left out;
     /// control characters are escaped.
@@ -41,7 +43,8 @@ pub struct SubmissionResult {
     pub attempts: u32,
     /// Processor and wall-clock time that it took.
     pub cost: Cost,
-    /// One entry a module of the assignment, in the taught order; empty unless `graded`.
+    /// One entry a module of the assignment, in the taught order. With `error`, what came before it,
+    /// which is no verdict; with `missing`, none.
     pub modules: Vec<ModuleResult>,
 }
 
@@ -308,6 +311,11 @@ pub fn result_paths(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 impl ModuleResult {
+    /// Whether there was anything to compile.
+    pub fn is_handed_in(&self) -> bool {
+        !self.error.as_ref().is_some_and(|error| error.starts_with(NOT_HANDED_IN))
+    }
+
     /// The module's report in the form that is kept.
     pub fn of(report: &ModuleReport) -> Self {
         Self {

@@ -13,7 +13,7 @@ use rustix::io::{Errno, retry_on_intr};
 use sandbox::{Exit, Job, Running, Sandbox};
 
 use super::order::{ModuleOrder, Order};
-use crate::results::printable;
+use crate::results::{NOT_HANDED_IN, printable};
 
 /// How much of the compiler's messages is kept.
 const KEPT_BYTES: usize = 24 << 10;
@@ -116,11 +116,10 @@ fn no_program(module: &ModuleOrder) -> String {
         return format!("error: the submission was refused: {why}");
     }
     match module.files.as_slice() {
-        [] => format!("error: the submission has no src/main.rs for {name}"),
-        [(first, _), ..] => format!(
-            "error: the submission has no src/main.rs for {name}, though it has {}",
-            printable(first)
-        ),
+        [] => format!("{NOT_HANDED_IN}{name}"),
+        [(first, _), ..] => {
+            format!("{NOT_HANDED_IN}{name}, though it has {}", printable(first))
+        }
     }
 }
 

@@ -434,15 +434,22 @@ impl Tally {
 
 /// A submission's result in one line.
 fn line(result: &SubmissionResult) -> String {
-    let module = |module: &ModuleResult| match (&module.error, module.bonus) {
+    let points = |module: &ModuleResult| match (&module.error, module.bonus) {
         (Some(_), _) => format!("{} does not compile", module.module),
         (None, 0) => format!("{} {}/{}", module.module, module.score, module.max_score),
         (None, bonus) => {
             format!("{} {}/{} + {bonus}", module.module, module.score, module.max_score)
         }
     };
+    let (handed_in, others): (Vec<_>, Vec<_>) =
+        result.modules.iter().partition(|module| module.is_handed_in());
+    let mut parts: Vec<String> = handed_in.into_iter().map(points).collect();
+    if !others.is_empty() {
+        let names: Vec<&str> = others.iter().map(|module| module.module.as_str()).collect();
+        parts.push(format!("nothing for {}", names.join(", ")));
+    }
     let told = match result.status {
-        Outcome::Graded => result.modules.iter().map(module).collect::<Vec<_>>().join(", "),
+        Outcome::Graded => parts.join(", "),
         Outcome::Missing => "missing".to_owned(),
         Outcome::Error => format!("not graded: {}", result.error.replace('\n', " ")),
     };

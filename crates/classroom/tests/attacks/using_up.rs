@@ -21,6 +21,7 @@ pub const TESTS: &[Named] = &[
     ("output_at_full_speed", output_at_full_speed),
     ("an_endless_peer", an_endless_peer),
     ("a_slow_peer", a_slow_peer),
+    ("the_machines_fault", the_machines_fault),
 ];
 
 /// A name for this test's processes: at most 15 bytes, as the kernel keeps it.
@@ -227,4 +228,20 @@ fn a_slow_peer() -> Test {
     );
     let Some(result) = desk.grade_program(Layer::Everywhere, &program)? else { return Ok(()) };
     expect_no_points(&result)
+}
+
+/// Not an attack: a machine that cannot grade gives no verdict, and never a zero.
+fn the_machines_fault() -> Test {
+    let mut desk = Desk::new()?;
+    desk.limits.compile_wall_seconds = 0;
+    let program = "fn main() {}";
+    let Some(result) = desk.grade_program(Layer::Everywhere, program)? else { return Ok(()) };
+    ensure(result.status == Outcome::Error, "there is a verdict")?;
+    ensure(result.attempts == 2, format!("tried {} times", result.attempts))?;
+    ensure(result.modules.is_empty(), "there are points")?;
+    contains(&result.error, "did not end within 0 s")?;
+    // As it should be, it is graded.
+    desk.limits = classroom::batch::order::Limits::default();
+    let results = desk.grade(Layer::Everywhere)?.ok_or("no layer")?;
+    ensure(results[0].status == Outcome::Graded, results[0].error.clone())
 }
