@@ -28,8 +28,8 @@ use crate::workspace::Workspace;
 /// How often a submission is tried when the grader or the machine failed.
 const ATTEMPTS: u32 = 2;
 /// Where the room has the dependencies, and the folder for everything that is written.
-const LIBRARIES: &str = "/dependencies";
-const WORK: &str = "/work";
+const LIBRARIES: &str = "/room/dependencies";
+const WORK: &str = "/room/work";
 /// The least memory that the programs of one submission may use together.
 const LEAST_MEMORY_BYTES: u64 = 1 << 30;
 

@@ -229,14 +229,16 @@ fn show_rest(room: &Room, root: &Path, (user, group): (u32, u32)) -> io::Result<
             mount_memory(&place, harmless(), "size=64k,nr_inodes=64,mode=0755".to_owned())?;
         }
     }
-    for shown in &room.shown {
-        show(root, &shown.source, &shown.place)?;
-    }
     let place = below(root, &room.work);
     fs::create_dir_all(&place)?;
     let (bytes, inodes) = (room.work_bytes, room.work_inodes);
     let limits = format!("size={bytes},nr_inodes={inodes},mode=0755,uid={user},gid={group}");
-    mount_memory(&place, harmless(), limits)
+    mount_memory(&place, harmless(), limits)?;
+    // Last, so that nothing above covers it.
+    for shown in &room.shown {
+        show(root, &shown.source, &shown.place)?;
+    }
+    Ok(())
 }
 
 /// Shows the folder or file `source` at `place` in the room, for reading only.
