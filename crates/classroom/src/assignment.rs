@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::modules;
+use crate::moment::Moment;
 
 /// What `assignment.toml` says. Whatever it leaves out is as in the modules' own manifests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,6 +96,15 @@ impl Assignment {
             .with_context(|| format!("{} breaks the format", path.display()))?;
         if assignment.modules.is_empty() {
             bail!("{}: `modules` names no module; name at least one", path.display());
+        }
+        if let Some(due) = &assignment.due
+            && Moment::parse(due).is_none()
+        {
+            bail!(
+                "{}: `due` is {due:?}; write the moment with its offset, as in \
+                 \"2026-12-01T23:59:00+01:00\"",
+                path.display()
+            );
         }
         for module in &assignment.modules {
             modules::find(module).with_context(|| path.display().to_string())?;

@@ -110,6 +110,16 @@ struct Wrong {
     fails: Vec<String>,
     #[serde(default)]
     may_fail: Vec<String>,
+    shows: Vec<Shown>,
+}
+
+/// A failure by the symptom that the learner is to see.
+#[derive(Debug, Clone, Deserialize)]
+struct Shown {
+    check: String,
+    symptom: String,
+    #[serde(default)]
+    or: Vec<String>,
 }
 
 /// Runs the command. The status is 0 if every verdict was as expected.
@@ -476,8 +486,23 @@ fn faults(made: &Made, result: &SubmissionResult) -> Vec<String> {
     if let (true, Some(error)) = (may_compile, &module.error) {
         faults.push(format!("it does not compile: {}", error.lines().next().unwrap_or_default()));
     }
+    let shown = match &made.expected {
+        Expected::Wrong(wrong) => wrong.shows.as_slice(),
+        _ => &[],
+    };
     for check in &module.checks {
         let status = check.status.as_str();
+        let symptom = check.feedback.as_ref().map_or("", |feedback| feedback.symptom.as_str());
+        if let Some(shown) = shown.iter().find(|shown| shown.check == check.id)
+            && status == "failed"
+            && symptom != shown.symptom
+            && !shown.or.iter().any(|other| symptom == other)
+        {
+            faults.push(format!(
+                "{}/{} shows {symptom}, not {}",
+                made.module, check.id, shown.symptom
+            ));
+        }
         let is_right = match &made.expected {
             Expected::Everything => ["passed", "unsupported"].contains(&status),
             Expected::Nothing | Expected::NoProgram => status != "passed",

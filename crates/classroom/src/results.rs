@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use grader::ladder::{self, Style};
@@ -17,6 +18,9 @@ pub const SCHEMA: &str = "classroom/v1";
 pub const BATCH_SCHEMA: &str = "classroom-batch/v1";
 /// How the error of a module begins of which nothing was handed in.
 pub const NOT_HANDED_IN: &str = "error: the submission has no src/main.rs for ";
+/// How the name of a file begins that is being written: with a dot, so that nobody takes it for a
+/// result if the process is killed.
+const WRITING: &str = ".writing-";
 /// The file that tells of the run, beside the results.
 pub const BATCH_FILE: &str = "batch.json";
 
@@ -288,6 +292,23 @@ impl BatchFile {
     }
 }
 
+/// How old a file left by a killed run is before nobody can still be writing it.
+const ABANDONED_AFTER: Duration = Duration::from_secs(600);
+
+/// Removes what runs that were killed while they wrote have left in `folder`.
+pub fn sweep(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(WRITING);
+        let age = entry.metadata().and_then(|metadata| metadata.modified());
+        let is_old = age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED_AFTER));
+        if is_ours && is_old {
+            // It is in nobody's way.
+            _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// The paths of all results in `folder`, in the order of their names. A class may be large: read
 /// one after the other.
 ///
@@ -409,9 +430,8 @@ fn write(path: &Path, document: &impl Serialize) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     let mut text = serde_json::to_vec_pretty(document).with_context(attempt)?;
     text.push(b'\n');
-    // A leading dot keeps it from being taken for a result if the process is killed here.
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".writing-");
+    builder.prefix(WRITING);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

@@ -20,8 +20,8 @@ use crate::assignment::Assignment;
 use crate::modules;
 use crate::moment::Moment;
 use crate::results::{
-    BATCH_SCHEMA, BatchFile, Cost, Key, ModuleResult, Outcome, Shard, Submission, SubmissionResult,
-    printable,
+    self, BATCH_SCHEMA, BatchFile, Cost, Key, ModuleResult, Outcome, Shard, Submission,
+    SubmissionResult, printable,
 };
 use crate::workspace::Workspace;
 
@@ -158,6 +158,7 @@ impl Bench {
             again: settings.again,
         };
         bench.choose_layer(settings.trust)?;
+        results::sweep(&bench.out);
         if bench.is_rehearsal {
             fs_err::create_dir_all(&bench.staged)?;
         }
@@ -479,10 +480,12 @@ fn memory_bytes() -> Option<u64> {
 /// this command, and the versions of what they use.
 fn grader_hash(workspace: &Workspace, modules: &[String]) -> anyhow::Result<String> {
     let crates = workspace.root().join("crates");
-    let mut roots: Vec<PathBuf> = ["grader/src", "sandbox/src", "classroom/src/batch"]
-        .iter()
-        .map(|folder| crates.join(folder))
-        .collect();
+    let mut roots: Vec<PathBuf> =
+        ["grader/src", "netlab/src", "sandbox/src", "classroom/src/batch"]
+            .iter()
+            .map(|folder| crates.join(folder))
+            .filter(|folder| folder.is_dir())
+            .collect();
     for module in modules {
         let folder = workspace.checks_folder(module);
         roots.extend([folder.join("src"), folder.join("module.toml")]);

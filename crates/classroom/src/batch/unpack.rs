@@ -44,9 +44,10 @@ pub fn if_archive(path: &Path, workspace: &Workspace) -> anyhow::Result<Option<U
     let Some(source) = Source::archive(path) else {
         bail!("{} is neither a folder nor a zip, tar or tar.gz archive", path.display());
     };
+    let all = workspace.own_target().join("classroom/unpacked");
+    remove_abandoned(&all);
     // The number keeps runs apart that go on at the same time.
-    let own =
-        workspace.own_target().join("classroom/unpacked").join(std::process::id().to_string());
+    let own = all.join(std::process::id().to_string());
     let passing = PassingFolder::make(own).context("make a folder for the unpacked submissions")?;
     let mut unpacker =
         Unpacker { to: passing.path().to_path_buf(), total: 0, notes: Vec::new(), left_out: 0 };
@@ -63,6 +64,18 @@ pub fn if_archive(path: &Path, workspace: &Workspace) -> anyhow::Result<Option<U
     }
     let folder = only_folder(passing.path())?;
     Ok(Some(Unpacked { _passing: passing, folder, notes }))
+}
+
+/// Removes the folders of runs that were killed: those called as no living process.
+fn remove_abandoned(all: &Path) {
+    for entry in std::fs::read_dir(all).into_iter().flatten().flatten() {
+        let is_abandoned = Path::new("/proc/self").exists()
+            && !Path::new("/proc").join(entry.file_name()).exists();
+        if is_abandoned {
+            // What cannot be removed is in nobody's way.
+            _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Some exports have all in one folder.
