@@ -33,6 +33,8 @@ pub struct Order {
     pub checks: Vec<String>,
     /// What the submission may use up.
     pub limits: Limits,
+    /// A file, by whose lock checks that have to run alone take turns.
+    pub turns: PathBuf,
 }
 
 /// What the room shows; the rest is the same for every submission.

@@ -30,8 +30,6 @@ const ATTEMPTS: u32 = 2;
 /// Where the room has the dependencies, and the folder for everything that is written.
 const LIBRARIES: &str = "/room/dependencies";
 const WORK: &str = "/room/work";
-/// The least memory that the programs of one submission may use together.
-const LEAST_MEMORY_BYTES: u64 = 1 << 30;
 
 /// Everything that gradings have in common.
 #[derive(Debug)]
@@ -49,6 +47,7 @@ pub struct Bench {
     seed: u64,
     deadline_ms: u64,
     checks: Vec<String>,
+    turns: PathBuf,
     jobs: usize,
     /// Results stand here.
     out: PathBuf,
@@ -125,6 +124,8 @@ impl Bench {
         let toolchain = Toolchain::prepare(workspace, &modules)?;
         let at = corner.join("room");
         fs_err::create_dir_all(&at)?;
+        let turns = corner.join("turns");
+        fs_err::File::create(&turns)?;
         let hidden = [workspace.root(), &out, &settings.submissions];
         let hidden = hidden.iter().filter_map(|path| std::path::absolute(path).ok());
         let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
@@ -147,10 +148,11 @@ impl Bench {
             crew: Crew::new(WORK)?,
             room: Some(room),
             layer: String::new(),
-            limits: settings.limits.unwrap_or_else(|| limits(jobs)),
+            limits: settings.limits.unwrap_or_else(limits),
             seed: settings.seed,
             deadline_ms: settings.deadline_ms,
             checks: settings.checks,
+            turns,
             jobs,
             out,
             staged: corner.join("against").join(staged),
@@ -409,6 +411,7 @@ impl Bench {
             deadline_ms: self.deadline_ms,
             checks: self.checks.clone(),
             limits: self.limits,
+            turns: self.turns.clone(),
         }
     }
 }
@@ -458,14 +461,14 @@ fn line(result: &SubmissionResult) -> String {
     format!("{}: {told}{late}\n", result.submission.name)
 }
 
-/// What each submission may use, where so many are graded at the same time.
-fn limits(jobs: usize) -> Limits {
+/// What each submission may use. It depends on the machine, and on nothing else: else a check that
+/// needs room would pass in one run and not in another.
+fn limits() -> Limits {
     let usual = Limits::default();
     let Some(machine) = memory_bytes() else { return usual };
-    let share = machine / 4 * 3 / jobs as u64;
-    let memory_bytes = usual.memory_bytes.min(share.max(LEAST_MEMORY_BYTES));
-    let data_bytes = usual.data_bytes.min(memory_bytes / 4 * 3);
-    let work_bytes = usual.work_bytes.min(memory_bytes / 2);
+    let memory_bytes = usual.memory_bytes.min(machine / 2);
+    let data_bytes = usual.data_bytes.min(machine / 2);
+    let work_bytes = usual.work_bytes.min(machine / 4);
     Limits { memory_bytes, data_bytes, work_bytes, ..usual }
 }
 

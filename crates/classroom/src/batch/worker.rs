@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,8 @@ use anyhow::Context;
 use grader::manifest::Manifest;
 use grader::module::Target;
 use grader::report::{ModuleReport, Status};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::io::retry_on_intr;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sandbox::Sandbox;
 
@@ -39,10 +40,39 @@ pub fn main_if_asked() {
     }
 }
 
+/// The file by whose lock checks that have to run alone take turns.
+static TURNS: OnceLock<std::fs::File> = OnceLock::new();
+
+/// One check's turn, until it is dropped.
+struct Turn;
+
+/// Waits for the others. In this process only one such check runs at a time already.
+fn take_turn() -> grader::Turn {
+    if let Some(file) = TURNS.get() {
+        // Without the lock the check measures under other conditions, and is judged all the same.
+        _ = retry_on_intr(|| flock(file, FlockOperation::LockExclusive));
+    }
+    Box::new(Turn)
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(file) = TURNS.get() {
+            // The end of this process gives it back at the latest.
+            _ = flock(file, FlockOperation::Unlock);
+        }
+    }
+}
+
 fn run() -> anyhow::Result<()> {
     die_with_runner();
     let (order, contents) = receive().context("read the order")?;
     let mut answers = take_stdout().context("take over standard output")?;
+    // Opened here, since the room does not have it: a program could else keep others from their turn.
+    if let Ok(file) = std::fs::File::open(&order.turns) {
+        _ = TURNS.set(file);
+        grader::take_turns(take_turn);
+    }
     let Some(room) = &order.room else {
         let answer = grade(&order, &contents);
         send(&mut answers, &answer)?;
