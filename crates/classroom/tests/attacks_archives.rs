@@ -312,6 +312,12 @@ fn the_best_place_is_taken() {
     assert_eq!(several.modules["udp-echo"]["src/main.rs"], b"other");
     assert!(!several.modules.contains_key("broadcast"));
     assert_ne!(one.hash(), several.hash());
+    // What was handed in for another module is not taken for this one.
+    let [source, _] = desk.tar(|archive| {
+        add(archive, "a/udp-echo/src/main.rs", tar::EntryType::Regular, b"other");
+    });
+    let none = take(&source, &["broadcast".to_owned()]).expect("it can be read");
+    assert_eq!(none.modules["broadcast"]["src/main.rs"], SOURCE);
 }
 
 #[test]

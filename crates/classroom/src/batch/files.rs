@@ -11,6 +11,7 @@ use anyhow::Context;
 use flate2::read::MultiGzDecoder;
 
 use super::toolchain;
+use crate::modules;
 use crate::results::printable;
 
 /// Where a submission is.
@@ -107,7 +108,8 @@ impl Taken {
 /// Takes the files of `modules` from a submission.
 ///
 /// A program lies in `exercises/MODULE`, in a folder called MODULE, or, if there is one module only,
-/// in whatever folder has `src/main.rs`, the one nearest to the top.
+/// in whatever folder has `src/main.rs`, the one nearest to the top, unless another module of the
+/// course is called so.
 ///
 /// # Errors
 ///
@@ -512,7 +514,7 @@ impl<'a> Picker<'a> {
                 let rank = match () {
                     () if named && above.len() > 1 && above[above.len() - 2] == "exercises" => 0,
                     () if named => 1,
-                    () if self.modules.len() == 1 => 2,
+                    () if self.modules.len() == 1 && !is_of_another(above, module) => 2,
                     () => continue,
                 };
                 let root = (rank, above.len(), above.join("/"), module.clone());
@@ -541,6 +543,12 @@ impl<'a> Picker<'a> {
         }
         taken
     }
+}
+
+/// Whether a folder is called as another module of the course.
+fn is_of_another(above: &[&str], module: &str) -> bool {
+    let others = modules::TAUGHT.iter().map(|module| module.name).filter(|name| *name != module);
+    others.into_iter().any(|other| above.contains(&other))
 }
 
 /// What is wrong with a path, if anything.

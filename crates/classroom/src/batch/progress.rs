@@ -1,9 +1,10 @@
 //! The bar of progress on standard error, and a line for each submission on standard output.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::{output, terminal};
 
@@ -20,10 +21,10 @@ impl Progress {
         } else {
             ProgressBar::hidden()
         };
-        let template = "{wide_bar} {pos} of {len}, {elapsed} gone, about {eta} left";
+        let template = "{wide_bar} {pos} of {len}, {elapsed} gone{left}";
         let drawn = if terminal::text_options(false).unicode { "█▌ " } else { "#- " };
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars(drawn));
+            bar.set_style(style.progress_chars(drawn).with_key("left", tell_left));
         }
         if !bar.is_hidden() {
             bar.enable_steady_tick(Duration::from_millis(500));
@@ -40,6 +41,14 @@ impl Progress {
         let printed = self.bar.suspend(|| output::print(line.as_bytes()));
         self.bar.inc(1);
         printed
+    }
+}
+
+/// Before anything is done, nobody can tell.
+fn tell_left(state: &ProgressState, out: &mut dyn fmt::Write) {
+    if state.pos() > 0 {
+        // A line of progress that cannot be drawn is no failure.
+        _ = write!(out, ", about {} left", HumanDuration(state.eta()));
     }
 }
 
