@@ -74,11 +74,7 @@ fn main() -> ExitCode {
         dispatch(&line)
     });
     result.unwrap_or_else(|error| {
-        let told = format!("{error:#}");
-        anstream::eprintln!("{}error:{:#} {told}", terminal::BAD, terminal::BAD);
-        if let Some(advice) = advice::for_error(&told) {
-            anstream::eprintln!("{}help:{:#} {advice}", terminal::STRONG, terminal::STRONG);
-        }
+        advice::tell(&error);
         ExitCode::from(2)
     })
 }
