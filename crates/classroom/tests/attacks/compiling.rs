@@ -53,7 +53,7 @@ fn including_files() -> Test {
     for (name, program) in &programs {
         desk.hand_in(name, program)?;
     }
-    let Some(results) = desk.grade(Layer::Namespaces)? else { return Ok(()) };
+    let Some(results) = desk.grade(Layer::Linux)? else { return Ok(()) };
     for result in &results {
         expect_no_points(result)?;
         lacks(&compiler_said(result)?, content)?;
@@ -152,8 +152,8 @@ fn endless_messages() -> Test {
     let mut program = String::from(
         "macro_rules! noise { ($($n:literal)*) => { $(const _: () = $n;)* } }\nnoise!(",
     );
-    for number in 0..6_000 {
-        program.push_str(&format!("\"noise {number}\" "));
+    for number in 0..700 {
+        program.push_str(&format!("\"{number} {}\"\n", "noise ".repeat(150)));
     }
     program.push_str(");\nfn main() {}\n");
     let mut desk = Desk::new()?;
