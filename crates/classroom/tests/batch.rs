@@ -307,6 +307,33 @@ fn an_export_may_be_one_archive() {
     assert_eq!(desk.results().into_keys().collect::<Vec<_>>(), ["b"]);
 }
 
+/// In a user namespace that knows nobody, no further ones can be made: a machine that forbids them.
+#[test]
+fn without_namespaces_it_refuses() {
+    let desk = Desk::new();
+    desk.hand_in("a");
+    let lone = |arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.arg("--user").arg(env!("CARGO_BIN_EXE_classroom"));
+        command.arg("batch").arg(desk.class()).arg("--out").arg(desk.out());
+        command.args(["--module", "tcp-echo"]).args(arguments).stdin(Stdio::null());
+        command.output()
+    };
+    let tried = Command::new("unshare").args(["--user", "true"]).output();
+    if !tried.is_ok_and(|output| output.status.success()) {
+        println!("unsupported: no user namespace, or no unshare(1)");
+        return;
+    }
+    let refused = lone(&[]).expect("started");
+    assert_eq!(refused.status.code(), Some(2), "{}", told(&refused));
+    let words = told(&refused);
+    assert!(words.contains("this machine cannot keep submissions apart"), "{words}");
+    assert!(words.contains("--trust-submissions"), "{words}");
+    let trusted = lone(&["--trust-submissions"]).expect("started");
+    assert!(trusted.status.success(), "{}", told(&trusted));
+    assert!(["linux", "everywhere"].contains(&desk.results()["a"].layer.as_str()));
+}
+
 #[test]
 fn wrong_usage_is_told() {
     let desk = Desk::new();

@@ -140,7 +140,9 @@ fn build(room: &Room, is_mapped: bool) -> Result<(), Refused> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(|error| ("make its mounts its own", error.into()))?;
     namespace::bring_loopback_up().map_err(|error| ("bring the loopback interface up", error))?;
-    let user = if is_mapped { (geteuid().as_raw(), getegid().as_raw()) } else { (NOBODY, NOBODY) };
+    let is_nobodys = !is_mapped && knows_nobody();
+    let own = (geteuid().as_raw(), getegid().as_raw());
+    let user = if is_nobodys { (NOBODY, NOBODY) } else { own };
     let root = room.at.as_path();
     let layers = [
         ("lay out the room's root", lay_root as fn(&Room, &Path, (u32, u32)) -> io::Result<()>),
@@ -304,8 +306,21 @@ fn become_nobody(life: &OwnedFd) -> Result<(), Refused> {
         set_dumpable_behavior(DumpableBehavior::Dumpable)?;
         die_with_caller(life)
     };
-    change().map_err(|error| ("become another user than root", error))?;
-    namespace::unshare_users(UnshareFlags::empty())
+    if knows_nobody() {
+        change().map_err(|error| ("become another user than root", error))?;
+    }
+    namespace::unshare_users(UnshareFlags::empty(), (NOBODY, NOBODY))
+}
+
+/// Whether there is such a user: in a container without privileges, root may be the only one, and is
+/// an ordinary user outside.
+fn knows_nobody() -> bool {
+    let Ok(map) = fs::read_to_string("/proc/self/uid_map") else { return false };
+    map.lines().any(|line| {
+        let numbers: Vec<u32> =
+            line.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect();
+        matches!(numbers[..], [first, _, count] if (first..first.saturating_add(count)).contains(&NOBODY))
+    })
 }
 
 /// Process 1 of the room: starts the guest, waits for it and for every orphan. Returns the guest's
