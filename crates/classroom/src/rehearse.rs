@@ -174,7 +174,8 @@ fn say(text: &str) -> anyhow::Result<()> {
     output::print(text.as_bytes())
 }
 
-/// Of ten submissions four are known-wrong, three right, and one each a starter, broken and hostile.
+/// Of ten submissions four are known-wrong, three right, and one each a starter, broken and
+/// hostile.
 fn make(workspace: &Workspace, names: &[&str], count: usize) -> anyhow::Result<Vec<Made>> {
     let mut wrong = Vec::new();
     for name in names {
@@ -414,7 +415,8 @@ fn stamps(out: &Path) -> anyhow::Result<BTreeMap<PathBuf, Stamp>> {
     Ok(stamps)
 }
 
-/// The processes below this one, each with the time of its start, which tells it from a later one of
+/// The processes below this one, each with the time of its start, which tells it from a later one
+/// of
 /// the same number.
 fn descendants(pid: u32) -> BTreeSet<(u32, u64)> {
     let mut parents: BTreeMap<u32, (u32, u64)> = BTreeMap::new();

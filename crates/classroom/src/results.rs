@@ -47,7 +47,8 @@ pub struct SubmissionResult {
     pub attempts: u32,
     /// Processor and wall-clock time that it took.
     pub cost: Cost,
-    /// One entry a module of the assignment, in the taught order. With `error`, what came before it,
+    /// One entry a module of the assignment, in the taught order. With `error`, what came before
+    /// it,
     /// which is no verdict; with `missing`, none.
     pub modules: Vec<ModuleResult>,
 }
@@ -398,7 +399,10 @@ impl FeedbackText {
 /// the newline, and those that turn the direction of writing, stand as Rust escapes them.
 pub fn printable(text: &str) -> String {
     let obeyed = |character: char| {
-        let turns = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let turns = matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        );
         (character.is_control() && character != '\n') || turns
     };
     let mut shown = String::with_capacity(text.len());

@@ -147,7 +147,8 @@ fn compiler(order: &Order, module: &ModuleOrder, folder: &Path, program: &Path) 
         ("CARGO_PKG_NAME".into(), module.name.clone().into()),
         ("CARGO_PKG_VERSION".into(), env!("CARGO_PKG_VERSION").into()),
     ];
-    // In a room there is little else to be seen; without one, this alone keeps `include_str!` inside.
+    // In a room there is little else to be seen; without one, this alone keeps `include_str!`
+    // inside.
     let system =
         ["/usr", "/bin", "/lib", "/lib64", "/nix/store", "/gnu/store", "/etc/alternatives"];
     let mut readable: Vec<PathBuf> = system.iter().map(PathBuf::from).collect();

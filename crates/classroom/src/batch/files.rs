@@ -107,7 +107,8 @@ impl Taken {
 
 /// Takes the files of `modules` from a submission.
 ///
-/// A program lies in `exercises/MODULE`, in a folder called MODULE, or, if there is one module only,
+/// A program lies in `exercises/MODULE`, in a folder called MODULE, or, if there is one module
+/// only,
 /// in whatever folder has `src/main.rs`, the one nearest to the top, unless another module of the
 /// course is called so.
 ///

@@ -479,7 +479,8 @@ fn memory_bytes() -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// SHA-256 over all that decides a verdict: the checks, their manifests, the harness, the sandbox and
+/// SHA-256 over all that decides a verdict: the checks, their manifests, the harness, the sandbox
+/// and
 /// this command, and the versions of what they use.
 fn grader_hash(workspace: &Workspace, modules: &[String]) -> anyhow::Result<String> {
     let crates = workspace.root().join("crates");

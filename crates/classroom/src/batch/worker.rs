@@ -24,7 +24,8 @@ use crate::results::ModuleResult;
 /// How many descriptors the grader asks for: a module's checks hold many connections at once.
 const DESCRIPTORS: u64 = 4096;
 
-/// Grades one submission and never returns, if [`super::crew`] started this process. Comes second in
+/// Grades one submission and never returns, if [`super::crew`] started this process. Comes second
+/// in
 /// `main`, after [`sandbox::keeper_main_if_asked`]: there is one thread as yet.
 pub fn main_if_asked() {
     let mut arguments = std::env::args_os().skip(1);
@@ -68,7 +69,8 @@ fn run() -> anyhow::Result<()> {
     die_with_runner();
     let (order, contents) = receive().context("read the order")?;
     let mut answers = take_stdout().context("take over standard output")?;
-    // Opened here, since the room does not have it: a program could else keep others from their turn.
+    // Opened here, since the room does not have it: a program could else keep others from their
+    // turn.
     if let Ok(file) = std::fs::File::open(&order.turns) {
         _ = TURNS.set(file);
         grader::take_turns(take_turn);
@@ -306,7 +308,8 @@ fn set_limits(order: &Order) -> io::Result<()> {
         (Resource::Nproc, limits.processes),
     ] {
         let most = getrlimit(resource).maximum.map_or(wanted, |most| most.min(wanted));
-        // Without a room the count of processes is the whole user's, and not this program's to limit.
+        // Without a room the count of processes is the whole user's, and not this program's to
+        // limit.
         if resource != Resource::Nproc || order.room.is_some() {
             setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
         }
