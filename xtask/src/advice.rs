@@ -1,5 +1,16 @@
 //! What to do about a machine that has run out of something.
 
+use crate::terminal::{BAD, STRONG};
+
+/// Says on standard error what failed, and what to do about it where that is known.
+pub fn tell(error: &anyhow::Error) {
+    let told = format!("{error:#}");
+    anstream::eprintln!("{BAD}error:{BAD:#} {told}");
+    if let Some(advice) = for_error(&told) {
+        anstream::eprintln!("{STRONG}help:{STRONG:#} {advice}");
+    }
+}
+
 /// The advice for an error of the runner's own that says which resource was short.
 ///
 /// The text is searched, since the number of a wrapped `io::Error` cannot be asked for.

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use grader::manifest::{CheckEntry, Manifest};
+use grader::manifest::Manifest;
 use grader::module::{Module, Target};
 use grader::report::text::TextOptions;
-use grader::report::{self, CheckReport, Feedback, ModuleReport, Report, Status};
-use grader::wording;
+use grader::report::{self, ModuleReport, Report, Status};
 use sandbox::Sandbox;
 
 use crate::build::{self, Outcome};
@@ -182,7 +181,10 @@ fn grade(arguments: &Arguments, seed: u64) -> anyhow::Result<Report> {
         let _progress = Progress::begin(format!("grading {}", choice.module.name));
         modules.push(match target {
             Ok(target) => judge(choice, target, &sandbox, seed, deadline),
-            Err(errors) => does_not_build(choice, owner(arguments), errors),
+            Err(errors) => {
+                let shown_as = format!("{}/{}", owner(arguments).folder(), choice.module.name);
+                grader::does_not_build(&choice.manifest, shown_as, choice.only.as_deref(), errors)
+            }
         });
     }
     drop(sandbox);
@@ -287,37 +289,6 @@ fn build_targets(
         executable.map(|program| Target { program, shown_as }).ok_or(errors)
     });
     Ok(targets.collect())
-}
-
-/// The report of a program that the compiler refuses: every check has failed.
-pub fn does_not_build(choice: &Choice, owner: Owner, errors: String) -> ModuleReport {
-    let name = choice.module.name;
-    let wanted =
-        |check: &&CheckEntry| choice.only.as_ref().is_none_or(|only| only.contains(&check.id));
-    let failed = |check: &CheckEntry| CheckReport {
-        id: check.id.clone(),
-        title: check.title.clone(),
-        kind: check.kind,
-        status: Status::Failed,
-        max_points: check.points,
-        duration: Duration::ZERO,
-        feedback: Some(Feedback {
-            symptom: wording::DOES_NOT_BUILD.into(),
-            promise: check.promise.clone(),
-            expected: "a program that compiles".into(),
-            got: "the compiler's errors".into(),
-            hint: "Mend the first error that the compiler tells; later ones often follow from it."
-                .into(),
-            lesson: format!("exercises/{name}/README.md#{}", check.lesson),
-            ..Feedback::default()
-        }),
-    };
-    ModuleReport {
-        module: name.to_owned(),
-        program: format!("{}/{name}", owner.folder()),
-        checks: choice.manifest.checks.iter().filter(wanted).map(failed).collect(),
-        error: Some(errors),
-    }
 }
 
 fn tell(arguments: &Arguments, report: &Report, out: Option<&ResultFile>) -> anyhow::Result<()> {

@@ -16,17 +16,17 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-use crate::keyboard;
-
 /// The signals that end the runner in order.
 const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
 /// What has to go before the runner may.
-static PENDING: Mutex<Pending> = Mutex::new(Pending { groups: Vec::new(), folders: Vec::new() });
+static PENDING: Mutex<Pending> =
+    Mutex::new(Pending { groups: Vec::new(), folders: Vec::new(), last: Vec::new() });
 
 struct Pending {
     groups: Vec<Pid>,
     folders: Vec<PathBuf>,
+    last: Vec<fn()>,
 }
 
 /// From now on SIGINT, SIGTERM and SIGHUP end the runner in order, with status 128 and the signal's
@@ -44,6 +44,11 @@ pub fn arm() -> anyhow::Result<()> {
     };
     thread::Builder::new().name("signals".into()).spawn(wait).context("take over Ctrl-C")?;
     Ok(())
+}
+
+/// Has `last` called when a signal ends the runner: for what has changed a terminal's settings.
+pub fn at_the_end(last: fn()) {
+    lock().last.push(last);
 }
 
 /// Keeps a signal from ending the runner until the guard is dropped: for a few writes that belong
@@ -140,8 +145,9 @@ fn end(signal: i32) -> ! {
     for folder in &pending.folders {
         _ = fs_err::remove_dir_all(folder);
     }
-    crate::quiz::restore_terminal();
-    keyboard::give_back();
+    for last in &pending.last {
+        last();
+    }
     let mut stderr = io::stderr().lock();
     if stderr.is_terminal() {
         // A progress line may stand half-drawn, with the cursor hidden.

@@ -6,12 +6,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use rustix::process::getpgrp;
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
 };
+
+use crate::interrupt;
 
 /// The byte that switches a special key off (`_POSIX_VDISABLE`).
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -36,6 +38,8 @@ impl Keyboard {
     ///
     /// No descriptor is free.
     pub fn of(terminal: impl AsFd) -> io::Result<Self> {
+        static AT_THE_END: Once = Once::new();
+        AT_THE_END.call_once(|| interrupt::at_the_end(give_back));
         Ok(Self { terminal: terminal.as_fd().try_clone_to_owned()?, original: None })
     }
 

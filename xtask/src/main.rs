@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod cancel;
 mod ci;
+mod classroom;
 mod completions;
 mod doctor;
 mod explain;
@@ -61,6 +62,8 @@ enum Command {
     #[command(hide = true)]
     Picture(picture::Arguments),
     Peer(peer::Arguments),
+    #[command(flatten)]
+    Classroom(classroom::Command),
 }
 
 /// How many descriptors the runner asks for: a module's checks hold many connections at the same
@@ -75,11 +78,7 @@ fn main() -> ExitCode {
         dispatch(&line)
     });
     result.unwrap_or_else(|error| {
-        let told = format!("{error:#}");
-        anstream::eprintln!("{}error:{:#} {told}", terminal::BAD, terminal::BAD);
-        if let Some(advice) = advice::for_error(&told) {
-            anstream::eprintln!("{}help:{:#} {advice}", terminal::STRONG, terminal::STRONG);
-        }
+        advice::tell(&error);
         ExitCode::from(2)
     })
 }
@@ -102,6 +101,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Some(Command::Picture(arguments)) => picture::run(arguments),
         Some(Command::Completions(arguments)) => completions::run(arguments, Line::command()),
         Some(Command::Peer(arguments)) => peer::run(arguments),
+        Some(Command::Classroom(command)) => classroom::run(command),
     }
 }
 

@@ -17,7 +17,6 @@ use anyhow::Context;
 use clap::Args;
 
 pub use self::content::problems;
-pub use self::keys::restore_for_good as restore_terminal;
 use self::questions::Quiz;
 use self::session::{Answers, Asked, Course};
 use crate::workspace::Workspace;

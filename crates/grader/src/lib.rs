@@ -39,6 +39,6 @@ pub use pattern::Pattern;
 pub use process::{Finished, Program, Server};
 pub use resources::Footprint;
 pub use result_lines::ResultLines;
-pub use runner::{Plan, run, run_core_first};
+pub use runner::{Plan, Turn, does_not_build, run, run_core_first, take_turns};
 pub use tcp::{Connection, Listener};
 pub use udp::{Datagram, DatagramPeer};

@@ -1,10 +1,11 @@
 //! Runs the checks of a module side by side, each with its own program, port and folder.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use sandbox::{Closed, Sandbox};
@@ -17,7 +18,7 @@ use crate::module::{CheckFn, Module, Target};
 use crate::pattern::Random;
 use crate::record::Event;
 use crate::report::{CheckReport, Feedback, ModuleReport, Status};
-use crate::wording::steps;
+use crate::wording::{self, steps};
 
 /// How many checks run at the same time. They mostly wait for programs, so this is more than the processors.
 const AT_ONCE: usize = 12;
@@ -26,6 +27,8 @@ static FOLDERS: AtomicU64 = AtomicU64::new(0);
 /// Held for reading by every check that runs, and for writing by one that has to run alone: several gradings may go on at
 /// the same time.
 static TRACK: RwLock<()> = RwLock::new(());
+/// See [`take_turns`].
+static TURN: OnceLock<fn() -> Turn> = OnceLock::new();
 /// How often a check is run again when the grader itself failed.
 const TRIES: u32 = 2;
 
@@ -99,6 +102,46 @@ fn run_in_order(
         }
     });
     report(board.reports(&entries))
+}
+
+/// The report of a program that the compiler refuses: every check, or every one of those in `only`, has failed.
+/// `errors` is what the compiler says.
+pub fn does_not_build(
+    manifest: &Manifest,
+    shown_as: String,
+    only: Option<&[String]>,
+    errors: String,
+) -> ModuleReport {
+    let failed = |entry: &&CheckEntry| {
+        let feedback = Feedback {
+            symptom: wording::DOES_NOT_BUILD.into(),
+            promise: entry.promise.clone(),
+            expected: "a program that compiles".into(),
+            got: "the compiler's errors".into(),
+            hint: "Mend the first error that the compiler tells; later ones often follow from it."
+                .into(),
+            lesson: format!("exercises/{}/README.md#{}", manifest.name, entry.lesson),
+            ..Feedback::default()
+        };
+        report_of(entry, Status::Failed, Duration::ZERO, Some(feedback))
+    };
+    let wanted = |entry: &&CheckEntry| only.is_none_or(|only| only.contains(&entry.id));
+    ModuleReport {
+        module: manifest.name.clone(),
+        program: shown_as,
+        checks: manifest.checks.iter().filter(wanted).map(|entry| failed(&entry)).collect(),
+        error: Some(errors),
+    }
+}
+
+/// What a check that has to run alone holds while it runs; dropping it lets the next one begin.
+pub type Turn = Box<dyn Any>;
+
+/// Has `take` called before each check that has to run alone, for gradings in several processes at the same time: it waits
+/// until no such check runs in another process. The first call counts.
+pub fn take_turns(take: fn() -> Turn) {
+    // A second one has the same in mind.
+    let _ = TURN.set(take);
 }
 
 impl Plan<'_> {
@@ -281,6 +324,7 @@ fn run_check(plan: &Plan, sandbox: &Sandbox, entry: &CheckEntry) -> CheckReport 
         false => (Some(TRACK.read()), None),
         true => (None, Some(TRACK.write())),
     };
+    let _turn = entry.alone.then(|| TURN.get().map(|take| take()));
     let began = Instant::now();
     let mut tries = 1;
     loop {
@@ -321,7 +365,7 @@ fn run_once(
     (verdict, recorder.events())
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
+fn panic_message(panic: &(dyn Any + Send)) -> anyhow::Error {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     anyhow::anyhow!(steps::check_panicked(text))

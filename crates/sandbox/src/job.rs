@@ -21,6 +21,9 @@ pub struct Job {
     /// Files and folders that it may write to, besides its directory and the likes of `/dev/null`.
     /// Enforced where the kernel has Landlock. All of them exist.
     pub writable: Vec<PathBuf>,
+    /// What it may read and execute besides that; everything if none is given. Enforced where the
+    /// kernel has Landlock. All of them exist.
+    pub readable: Option<Vec<PathBuf>>,
     /// Its whole environment: nothing of the caller's is inherited.
     pub environment: Vec<(OsString, OsString)>,
     /// What it may use up.
@@ -55,6 +58,7 @@ impl Job {
             args: Vec::new(),
             directory,
             writable: Vec::new(),
+            readable: None,
             environment,
             limits: Limits::default(),
             stderr_terminal: false,

@@ -27,6 +27,7 @@ mod layer;
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod portable;
+mod room;
 pub mod scratch;
 mod terminal;
 
@@ -38,9 +39,10 @@ use portable as platform;
 pub use ending::{Closed, close_all_for_exit};
 pub use job::{Disk, Exit, Job, Leftovers, Limits, Network, NetworkNamespace};
 pub use layer::{Layer, Measure};
-pub use platform::{Running, Sandbox, keeper_main_if_asked, protect_self};
+pub use platform::{Running, Sandbox, enter_room, keeper_main_if_asked, protect_self};
 #[cfg(target_os = "linux")]
 pub use platform::{helper, message};
+pub use room::{Room, Shown};
 
 /// The first argument by which this executable knows that it is to be the keeper. Argument
 /// parsers take it for an unknown option, so a `main` that does not ask for it stops there.

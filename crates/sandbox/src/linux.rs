@@ -10,6 +10,7 @@ pub mod message;
 mod namespace;
 mod probe;
 mod program;
+mod room;
 mod signals;
 mod tree;
 mod warden;
@@ -17,6 +18,7 @@ mod wire;
 
 pub(crate) use client::Run;
 pub use client::{Running, Sandbox};
+pub use room::enter_room;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -21,6 +21,7 @@ use rustix::process::{
 
 use crate::job::{Exit, Job, Leftovers, Limits, Network, find_program, remark};
 use crate::layer::{self, Layer, Measure};
+use crate::room::Room;
 use crate::{Closed, KEEPER_ARGUMENT, ending, scratch, terminal};
 
 /// Becomes the keeper and never returns if [`Sandbox::start`] started this process: the first line
@@ -41,6 +42,14 @@ pub fn keeper_main_if_asked() {
 /// None.
 pub fn protect_self() -> io::Result<()> {
     Ok(())
+}
+
+/// Nothing here: only Linux has namespaces.
+///
+/// # Errors
+/// Always, of kind `Unsupported`.
+pub fn enter_room(_: &Room, _: impl FnOnce() -> i32) -> io::Result<i32> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no namespaces"))
 }
 
 /// Reads which groups are there and which have ended, until the caller is gone; then ends the rest.

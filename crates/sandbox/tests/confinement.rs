@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         ("layer_names_everything", layer_names_everything),
         ("writing_outside", writing_outside),
         ("writing_where_allowed", writing_where_allowed),
+        ("reading_outside", reading_outside),
         ("missing_writable_folder_is_named", missing_writable_folder_is_named),
         ("signals_stay_inside", signals_stay_inside),
         ("abstract_sockets_stay_inside", abstract_sockets_stay_inside),
@@ -120,6 +121,31 @@ fn writing_where_allowed() -> Outcome {
     same("moved", fs::read_to_string(folders[1].join("c"))?, "1\n".to_owned())?;
     same("appended", fs::read_to_string(file)?, "old2\n".to_owned())?;
     same("emptied", fs::read_to_string(emptied)?, String::new())
+}
+
+fn reading_outside() -> Outcome {
+    let sandbox = Sandbox::start()?;
+    for name in ["inside", "shown", "other"] {
+        fs::create_dir(sandbox.scratch().join(name))?;
+        fs::write(sandbox.scratch().join(name).join("file"), name)?;
+    }
+    let script =
+        "cat file ../shown/file ../other/file; ls ../other; ls ../shown; echo > ../shown/file";
+    let mut job = shell(&sandbox, &format!("({script}) 2>/dev/null || echo; exit 0"));
+    job.directory = sandbox.scratch().join("inside");
+    let system = ["/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache"].map(Path::new);
+    let mut readable: Vec<_> =
+        system.iter().filter(|path| path.exists()).map(|path| path.into()).collect();
+    readable.push(sandbox.scratch().join("shown"));
+    job.readable = Some(readable);
+    let got = output(&sandbox, &job)?;
+    match reason_missing(&sandbox, "Landlock") {
+        None => same("what was read", got, "insideshownfile\n\n".to_owned()),
+        Some(reason) => {
+            println!("no Landlock here, so only its absence is tested: {reason}");
+            ensure(got.contains("other"), "reading is denied, yet no Landlock is reported")
+        }
+    }
 }
 
 fn missing_writable_folder_is_named() -> Outcome {

@@ -14,6 +14,7 @@ use rustix::termios::{
 
 use super::session::{Answer, say};
 use super::telling::{self, LETTERS};
+use crate::interrupt;
 
 /// The settings that the terminal had before keys were taken from it.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
@@ -54,6 +55,7 @@ impl Keys {
     ///
     /// Standard input is no terminal.
     pub fn take() -> io::Result<Self> {
+        interrupt::at_the_end(restore_for_good);
         give_each_key()?;
         Ok(Self { pending: Vec::new() })
     }
@@ -184,7 +186,7 @@ impl Drop for Keys {
 
 /// Gives the terminal back the settings that it had, before a signal ends the runner. Does nothing
 /// if nothing was changed.
-pub fn restore_for_good() {
+fn restore_for_good() {
     let mut before = lock();
     give_back(&mut before);
     // The lock is never given back: nobody takes the terminal once more in the last moment.

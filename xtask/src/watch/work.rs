@@ -170,7 +170,8 @@ fn grade(
     let seed = grade::random_seed();
     let warnings = outcome.warnings;
     let Some(program) = outcome.executable else {
-        let report = grade::does_not_build(&choice, owner, outcome.errors);
+        let shown_as = format!("{}/{name}", owner.folder());
+        let report = grader::does_not_build(&choice.manifest, shown_as, None, outcome.errors);
         teller.core(Graded { report: report.clone(), seed, warnings });
         return Ok(Some(report));
     };

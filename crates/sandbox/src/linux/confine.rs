@@ -13,31 +13,43 @@ use crate::job::Job;
 const HARMLESS_DEVICES: [&str; 6] =
     ["/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/random", "/dev/urandom"];
 
-/// Restricts this thread and all that it starts: it writes below the job's folders only, and
-/// signals and reaches by abstract sockets only what it started itself. Reading is not restricted.
+/// Restricts this thread and all that it starts: it writes below the job's folders only, reads there
+/// and in what the job names only if it names anything, and signals and reaches by abstract sockets
+/// only what it started itself.
 ///
 /// The kernel enforces what it knows of this; a kernel without Landlock enforces nothing. Needs
 /// `no_new_privs`.
 ///
 /// # Errors
 /// Names the path that is not there.
-pub(super) fn restrict_writing(job: &Job) -> io::Result<()> {
+pub(super) fn restrict_files(job: &Job) -> io::Result<()> {
     let disk = job.disk.as_ref().map(|disk| disk.path.as_path());
     let writable = job.writable.iter().map(|path| path.as_path());
     let mut places = Vec::new();
     for path in std::iter::once(job.directory.as_path()).chain(writable).chain(disk) {
-        places.push(Place::find(path).map_err(|error| {
-            let text = format!("allow writing to {}: {error}", path.display());
-            io::Error::new(error.kind(), text)
-        })?);
+        places.push(find("writing to", path)?);
+    }
+    let mut readable = Vec::new();
+    for path in job.readable.iter().flatten() {
+        readable.push(find("reading", path)?);
     }
     // A container may lack some of them.
     places.extend(HARMLESS_DEVICES.iter().filter_map(|path| Place::find(Path::new(path)).ok()));
-    let Some(ruleset) = Ruleset::new()? else { return Ok(()) };
+    let Some(ruleset) = Ruleset::new(job.readable.is_some())? else { return Ok(()) };
     for place in &places {
-        ruleset.allow_writing(place)?;
+        ruleset.allow_everything(place)?;
+    }
+    for place in &readable {
+        ruleset.allow_reading(place)?;
     }
     ruleset.restrict_self()
+}
+
+fn find(doing: &str, path: &Path) -> io::Result<Place> {
+    Place::find(path).map_err(|error| {
+        let text = format!("allow {doing} {}: {error}", path.display());
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// What root may do beyond its own files: trace and signal others, mount, load modules, change the

@@ -12,6 +12,10 @@ const CREATE_RULESET_VERSION: libc::c_uint = 1 << 0;
 /// `LANDLOCK_RULE_PATH_BENEATH`.
 const RULE_PATH_BENEATH: libc::c_uint = 1;
 
+/// `LANDLOCK_ACCESS_FS_EXECUTE` (bit 0), `READ_FILE` (bit 2) and `READ_DIR` (bit 3).
+const READ: u64 = 1 << 0 | 1 << 2 | 1 << 3;
+/// Of these, what a rule on something other than a folder may name.
+const READ_OF_FILES: u64 = 1 << 0 | 1 << 2;
 /// `LANDLOCK_ACCESS_FS_WRITE_FILE`.
 const WRITE_FILE: u64 = 1 << 1;
 /// All that changes a folder: `LANDLOCK_ACCESS_FS_REMOVE_DIR` (bit 4), `REMOVE_FILE`, `MAKE_CHAR`,
@@ -22,7 +26,7 @@ const REFER: u64 = 1 << 13;
 /// `LANDLOCK_ACCESS_FS_TRUNCATE`.
 const TRUNCATE: u64 = 1 << 14;
 /// The rights that a rule on something other than a folder may name.
-const OF_FILES: u64 = WRITE_FILE | TRUNCATE;
+const OF_FILES: u64 = WRITE_FILE | TRUNCATE | READ_OF_FILES;
 
 /// `LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET` and `LANDLOCK_SCOPE_SIGNAL`.
 const SCOPES: u64 = 1 << 0 | 1 << 1;
@@ -38,10 +42,11 @@ struct RulesetAttr {
 }
 
 impl RulesetAttr {
-    /// What a kernel of this version of the interface enforces of the rights to write and of the
-    /// scopes. Version 5 adds device ioctls, which a program that writes to its terminal may need.
-    fn for_version(version: i64) -> Self {
-        let rights = [(1, WRITE_FILE | CHANGE_FOLDER), (2, REFER), (3, TRUNCATE)];
+    /// What a kernel of this version of the interface enforces of the rights to write, of the scopes
+    /// and, if wanted, of the rights to read. Version 5 adds device ioctls, which a program that writes to its terminal may need.
+    fn for_version(version: i64, reading: bool) -> Self {
+        let read = if reading { READ } else { 0 };
+        let rights = [(1, read | WRITE_FILE | CHANGE_FOLDER), (2, REFER), (3, TRUNCATE)];
         let known = rights.into_iter().filter(|&(since, _)| since <= version);
         Self {
             handled_access_fs: known.map(|(_, right)| right).sum(),
@@ -58,7 +63,7 @@ struct PathBeneathAttr {
     parent_fd: i32,
 }
 
-/// Rules under which nothing is written but where [`Ruleset::allow_writing`] allows it, and which
+/// Rules under which nothing is written, and perhaps nothing read, but where that is allowed, and which
 /// keep signals and abstract sockets inside.
 #[derive(Debug)]
 pub(super) struct Ruleset {
@@ -67,12 +72,12 @@ pub(super) struct Ruleset {
 }
 
 impl Ruleset {
-    /// Rules with as much of that as the kernel knows; none where it has no Landlock, or where it
+    /// Rules with as much of that as the kernel knows, about reading only if that is wanted; none where it has no Landlock, or where it
     /// is switched off.
     ///
     /// # Errors
     /// Those of `landlock_create_ruleset(2)`.
-    pub(super) fn new() -> io::Result<Option<Self>> {
+    pub(super) fn new(reading: bool) -> io::Result<Option<Self>> {
         // SAFETY: a question, in which the kernel reads no structure.
         let version = unsafe {
             libc::syscall(
@@ -85,7 +90,7 @@ impl Ruleset {
         if version < 1 {
             return Ok(None);
         }
-        let attributes = RulesetAttr::for_version(version);
+        let attributes = RulesetAttr::for_version(version, reading);
         // SAFETY: the structure is live and of the size told; the kernel only reads.
         let raw = unsafe {
             libc::syscall(
@@ -101,14 +106,26 @@ impl Ruleset {
         Ok(Some(Self { descriptor, handled_access_fs: attributes.handled_access_fs }))
     }
 
-    /// Allows writing to this file, or to this folder and all below it.
+    /// Allows reading and writing this file, or this folder and all below it.
     ///
     /// # Errors
     /// Those of `landlock_add_rule(2)`.
-    pub(super) fn allow_writing(&self, place: &Place) -> io::Result<()> {
+    pub(super) fn allow_everything(&self, place: &Place) -> io::Result<()> {
+        self.allow(place, u64::MAX)
+    }
+
+    /// Allows reading and executing this file, or what is in this folder and below it.
+    ///
+    /// # Errors
+    /// Those of `landlock_add_rule(2)`.
+    pub(super) fn allow_reading(&self, place: &Place) -> io::Result<()> {
+        self.allow(place, READ)
+    }
+
+    fn allow(&self, place: &Place, rights: u64) -> io::Result<()> {
         let possible = if place.is_folder { u64::MAX } else { OF_FILES };
         let rule = PathBeneathAttr {
-            allowed_access: self.handled_access_fs & possible,
+            allowed_access: self.handled_access_fs & possible & rights,
             parent_fd: place.descriptor.as_raw_fd(),
         };
         // SAFETY: the structure is live and the one of this kind of rule; the kernel only reads.
@@ -180,7 +197,9 @@ mod tests {
             (99, 0x7ff2, 3),
         ] {
             let expected = RulesetAttr { handled_access_fs, handled_access_net: 0, scoped };
-            assert_eq!(RulesetAttr::for_version(version), expected, "version {version}");
+            assert_eq!(RulesetAttr::for_version(version, false), expected, "version {version}");
+            let reading = RulesetAttr { handled_access_fs: handled_access_fs | 0xd, ..expected };
+            assert_eq!(RulesetAttr::for_version(version, true), reading, "version {version}");
         }
     }
 }

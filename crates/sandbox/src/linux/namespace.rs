@@ -78,27 +78,36 @@ pub fn unshare(wanted: UnshareFlags) -> Result<bool, (&'static str, io::Error)> 
         // alone, files of all other users would be closed to a program that may now read them.
         return Ok(false);
     }
-    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    // SAFETY: as above.
+    let own = (geteuid().as_raw(), getegid().as_raw());
+    unshare_users(wanted, own).map(|()| true)
+}
+
+/// Makes the namespaces inside a new user namespace, in which this user alone is known, by the numbers
+/// `inside`.
+pub(super) fn unshare_users(
+    wanted: UnshareFlags,
+    inside: (u32, u32),
+) -> Result<(), (&'static str, io::Error)> {
+    let outside = (geteuid().as_raw(), getegid().as_raw());
+    // SAFETY: UnshareFlags::FILES is not asked for.
     unsafe { unshare_unsafe(wanted | UnshareFlags::NEWUSER) }
         .map_err(|error| ("make a user namespace", error.into()))?;
     // The files below belong to root while this process is not dumpable, as it is by inheritance.
     set_dumpable_behavior(DumpableBehavior::Dumpable)
         .map_err(io::Error::from)
-        .and_then(|()| write_maps(user, group))
-        .map(|()| true)
+        .and_then(|()| write_maps(inside, outside))
         .map_err(|error| ("map this user into a user namespace", error))
 }
 
-fn write_maps(user: u32, group: u32) -> io::Result<()> {
+fn write_maps(inside: (u32, u32), outside: (u32, u32)) -> io::Result<()> {
     // Without privileges, groups may be mapped only once they can no longer be dropped.
     fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
+    fs::write("/proc/self/uid_map", format!("{} {} 1", inside.0, outside.0))?;
+    fs::write("/proc/self/gid_map", format!("{} {} 1", inside.1, outside.1))
 }
 
 /// In a new network namespace the loopback interface is down and has no address.
-fn bring_loopback_up() -> io::Result<()> {
+pub(super) fn bring_loopback_up() -> io::Result<()> {
     use rustix::fd::AsRawFd;
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 

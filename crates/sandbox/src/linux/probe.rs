@@ -52,7 +52,7 @@ fn in_child(
 fn landlock(scratch: &Path, folder: &Path) -> Result<(), String> {
     give_up_new_privileges()?;
     // It may write in the folder, and not beside it.
-    confine::restrict_writing(&Job::new("", folder)).map_err(|error| error.to_string())?;
+    confine::restrict_files(&Job::new("", folder)).map_err(|error| error.to_string())?;
     let forbidden = scratch.join("forbidden");
     if fs::write(&forbidden, "").is_ok() {
         // An empty file in the scratch folder goes with it.

@@ -66,7 +66,7 @@ fn prepare(
     confine::drop_powers();
     rustix::thread::set_no_new_privs(true)
         .map_err(|error| step("give up new privileges")(error.into()))?;
-    confine::restrict_writing(job).map_err(step("restrict writing"))?;
+    confine::restrict_files(job).map_err(step("restrict its files"))?;
     set_limits(&job.limits, context).map_err(step("set its limits"))?;
     if let Some(filter) = &context.filter {
         filter.enforce().map_err(step("filter system calls"))?;

@@ -116,6 +116,12 @@ pub(super) fn encode_job(job: &Job) -> Vec<u8> {
     for path in &job.writable {
         writer.path(path);
     }
+    writer.number(job.readable.is_some().into());
+    let readable = job.readable.as_deref().unwrap_or_default();
+    writer.number(readable.len() as u64);
+    for path in readable {
+        writer.path(path);
+    }
     writer.number(job.environment.len() as u64);
     for (name, value) in &job.environment {
         writer.bytes(name.as_bytes());
@@ -155,6 +161,8 @@ pub(super) fn decode_job(bytes: &[u8], network: Vec<OwnedFd>) -> Option<Job> {
     let args = reader.list(|reader| reader.text())?;
     let directory = reader.path()?;
     let writable = reader.list(Reader::path)?;
+    let is_restricted = reader.number()? != 0;
+    let readable = Some(reader.list(Reader::path)?).filter(|_| is_restricted);
     let environment = reader.list(|reader| Some((reader.text()?, reader.text()?)))?;
     let limits = Limits {
         address_space_bytes: reader.option()?,
@@ -184,6 +192,7 @@ pub(super) fn decode_job(bytes: &[u8], network: Vec<OwnedFd>) -> Option<Job> {
         args,
         directory,
         writable,
+        readable,
         environment,
         limits,
         stderr_terminal,
