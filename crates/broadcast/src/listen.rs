@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use grader::retell::told_as;
 use grader::udp::{DatagramPeer, MOST_BYTES};
 use grader::wording::steps;
 use grader::{Check, Failure, Server, Symptom, Verdict};
 
-use crate::mistakes::cannot_be_shared;
+use crate::mistakes::{cannot_be_shared, of_trimmed};
 
 /// How many datagrams a burst has: more than any receive buffer keeps.
 const BURST: usize = 3000;
@@ -32,7 +33,8 @@ pub fn one_message(check: &mut Check) -> Verdict {
     sender.send_to(&listener, listener.address(), "世界, two words".as_bytes())?;
     listener.expect_heard(1, &format!("from {} \"世界, two words\"", sender.address()))?;
     sender.send_to(&listener, listener.address(), "世界, two words".as_bytes())?;
-    listener.expect_heard(2, &format!("from {} \"世界, two words\"", sender.address()))
+    let again = listener.expect_heard(2, &format!("from {} \"世界, two words\"", sender.address()));
+    told_as(again, &[Symptom::Stalled], "repeat-left-out")
 }
 
 /// A message is one line whatever is in it: the text as `{:?}` prints it, what is not UTF-8 replaced.
@@ -49,7 +51,8 @@ pub fn as_text(check: &mut Check) -> Verdict {
     ];
     for (number, (message, printed)) in cases.into_iter().enumerate() {
         sender.send_to(&listener, listener.address(), message)?;
-        listener.expect_heard_text(number, printed)?;
+        let heard = listener.expect_heard_text(number, printed);
+        of_trimmed(heard, &listener, number, message)?;
     }
     Ok(())
 }
@@ -84,7 +87,8 @@ pub fn largest_message(check: &mut Check) -> Verdict {
     for (number, size) in [3000, MOST_BYTES].into_iter().enumerate() {
         let text = check.random_text(size);
         sender.send_to(&listener, listener.address(), text.as_bytes())?;
-        listener.expect_heard_text(number, &text)?;
+        let heard = listener.expect_heard_text(number, &text);
+        told_as(heard, &[Symptom::Named("shortened")], "tail-lost")?;
     }
     Ok(())
 }
@@ -136,7 +140,7 @@ pub fn burst(check: &mut Check) -> Verdict {
     }
     if !heard {
         let (expected, got) = steps::hears_again(&listener.name());
-        return Err(Failure::new(Symptom::CutShort, expected, got).into());
+        return Err(Failure::new(Symptom::Named("deaf-after-the-burst"), expected, got).into());
     }
     in_order(&listener)?;
     listener.expect_running()

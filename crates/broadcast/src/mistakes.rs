@@ -1,37 +1,35 @@
 //! Mistakes that a step tells alike and a learner mends differently.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use grader::{Failure, Server, Stop, Symptom, Verdict};
-
-/// What stands on standard output is judged apart from the datagrams.
-pub(crate) fn of_stdout<T>(verdict: Verdict<T>) -> Verdict<T> {
-    let different =
-        [Symptom::CutShort, Symptom::ExtraBytes, Symptom::WrongBytes, Symptom::WrongStdout];
-    retold(verdict, |failure| different.contains(&failure.symptom).then_some(Symptom::WrongStdout))
-}
+use grader::retell::told_by;
+use grader::{Failure, Server, Symptom, Verdict};
 
 /// A result that did not come at all is another mistake than a wrong one.
 pub(crate) fn of_result<T>(verdict: Verdict<T>) -> Verdict<T> {
-    retold(verdict, |failure| {
+    told_by(verdict, |failure| {
         let nothing = failure.symptom == Symptom::CutShort && failure.got.contains("nothing");
-        nothing.then_some(Symptom::Named("prints-nothing"))
+        nothing.then_some("prints-nothing")
     })
 }
 
-/// Judges the ready line of a listener that was asked to listen at `asked`, and any free port: its text, and against what
-/// the kernel knows of its sockets, where that can be read.
-pub(crate) fn expect_ready_line(server: &Server, asked: IpAddr) -> Verdict {
-    let bound = server.bound_addresses();
-    if !bound.is_empty() && !bound.iter().any(|one| one.ip().to_canonical() == asked) {
-        let symptom = Symptom::Named("bound-elsewhere");
-        let expected = format!("a socket that is bound to {asked}, as the command line says");
-        let got = format!("its socket is bound to {}", bound[0]);
-        return Err(Failure::new(symptom, expected, got).into());
+/// White space that is missing at the beginning or the end of the message in line `number`.
+pub(crate) fn of_trimmed(
+    verdict: Verdict,
+    listener: &Server,
+    number: usize,
+    message: &[u8],
+) -> Verdict {
+    if verdict.is_ok() {
+        return verdict;
     }
-    let another = server.first_line_address()?.is_some_and(|said| said != server.address());
-    retold(server.expect_ready_line(), |_| {
-        another.then_some(Symptom::Named("ready-line-with-another-address"))
+    let heard = listener.heard()?;
+    let line = String::from_utf8_lossy(heard.get(number).map_or(&[][..], Vec::as_slice));
+    let text = line.split_once('"').and_then(|(_, rest)| rest.strip_suffix('"'));
+    // What is all there, with its newline as an escape, is no failure, so less of it is.
+    let trimmed = text.is_some_and(|text| text.trim().as_bytes() == message.trim_ascii());
+    told_by(verdict, |failure| {
+        (trimmed && failure.symptom == Symptom::WrongStdout).then_some("trimmed")
     })
 }
 
@@ -40,14 +38,4 @@ pub(crate) fn cannot_be_shared(address: SocketAddr) -> Failure {
     let expected = format!("a second socket with SO_REUSEADDR can be bound to {address} as well");
     let got = "it cannot: the address is in use, since the listener did not set SO_REUSEADDR";
     Failure::new(Symptom::Named("keeps-its-port"), expected, got)
-}
-
-fn retold<T>(verdict: Verdict<T>, tell: impl FnOnce(&Failure) -> Option<Symptom>) -> Verdict<T> {
-    verdict.map_err(|stop| match stop {
-        Stop::Failed(mut failure) => {
-            failure.symptom = tell(&failure).unwrap_or(failure.symptom);
-            Stop::Failed(failure)
-        }
-        other => other,
-    })
 }

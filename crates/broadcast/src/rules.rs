@@ -1,16 +1,16 @@
 //! The rules that hold for every program of the course.
 
+use grader::retell::{of_error_line, of_stdout, of_usage, told_as};
 use grader::udp::expect_at_any;
-use grader::{Check, Verdict};
+use grader::{Check, Symptom, Verdict};
 
 use crate::listen::start;
-use crate::mistakes::{expect_ready_line, of_stdout};
 
 /// The listener says where it listens, in one line, before anything is heard. What it then hears is for
 /// other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
-    let (listener, sender) = start(check)?;
-    expect_ready_line(&listener, sender.address().ip())
+    let (listener, sender) = told_as(start(check), &[Symptom::NoReadyLine], "never-binds")?;
+    listener.expect_datagram_ready_line(sender.address().ip())
 }
 
 /// A listener whose port is somebody's who does not share it says so and exits 1.
@@ -24,7 +24,8 @@ pub fn port_taken(check: &mut Check) -> Verdict {
 
 /// HOST may be a name. Which of its addresses a sender takes is open, since nobody answers.
 pub fn host_names(check: &mut Check) -> Verdict {
-    let listener = check.start_datagram_server(["listen", "localhost:0"])?;
+    let listener = check.start_datagram_server(["listen", "localhost:0"]);
+    let listener = told_as(listener, &[Symptom::Exited, Symptom::Crashed], "name-not-resolved")?;
     let host = if listener.address().is_ipv6() { "::1" } else { "127.0.0.1" };
     let mut sender = check.datagram_peer(host)?;
     let text = check.random_text(12);
@@ -54,7 +55,7 @@ pub fn usage(check: &mut Check) -> Verdict {
         &["send", "127.0.0.1:9"],
     ];
     for arguments in wrong {
-        let finished = check.start(arguments)?.finish_with(2)?;
+        let finished = of_usage(check.start(arguments)?.finish_with(2))?;
         of_stdout(finished.expect_stdout(b""))?;
         finished.expect_some_error()?;
     }
@@ -64,8 +65,8 @@ pub fn usage(check: &mut Check) -> Verdict {
         &["send", "127.0.0.1:port", "hi"],
     ];
     for arguments in unreadable {
-        let finished = check.start(arguments)?.finish()?;
-        of_stdout(finished.expect_status(&[1, 2])?.expect_stdout(b""))?;
+        let finished = of_usage(check.start(arguments)?.finish())?;
+        of_stdout(of_usage(finished.expect_status(&[1, 2]))?.expect_stdout(b""))?;
         finished.expect_some_error()?;
     }
     Ok(())
@@ -76,12 +77,12 @@ pub fn error_line(check: &mut Check) -> Verdict {
     let host = check.own_loopback();
     let holder = check.datagram_peer(&host)?;
     let listener = check.start(["listen", &holder.address().to_string()])?;
-    listener.finish()?.expect_last_error_line_about(holder.address())?;
+    of_error_line(listener.finish()?.expect_last_error_line_about(holder.address()))?;
 
     // Longer than any datagram can be, so the kernel refuses it (EMSGSIZE).
     let text = check.random_text(70_000);
     let sender = check.start(["send", &holder.address().to_string(), &text])?;
-    sender.finish()?.expect_error_line_about(holder.address())?;
+    of_error_line(sender.finish()?.expect_error_line_about(holder.address()))?;
     Ok(())
 }
 

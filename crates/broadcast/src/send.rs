@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
+use grader::retell::{of_message, of_stdout};
 use grader::{Check, Verdict};
-
-use crate::mistakes::of_stdout;
 
 /// An address for documentation (RFC 5737), which is nobody's. A network that has only a loopback has no way to it.
 const NOWHERE: &str = "192.0.2.1:9";
@@ -16,8 +15,9 @@ pub fn messages(check: &mut Check) -> Verdict {
     let messages = ["hello", "two words", "", "世界", " a ", "a line\n", "the seventh"];
     let address = peer.address().to_string();
     let sender = check.start(["send", &address].into_iter().chain(messages))?;
-    for message in messages {
-        peer.expect(&sender, message.as_bytes())?;
+    for (number, message) in messages.iter().enumerate() {
+        let came = peer.expect(&sender, message.as_bytes());
+        of_message(came, &messages, number, peer.newest())?;
     }
     of_stdout(sender.finish_with(0)?.expect_stdout(b""))?;
     peer.expect_nothing_more(&sender)

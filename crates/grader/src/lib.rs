@@ -22,6 +22,7 @@ pub mod report;
 pub mod resources;
 mod rest;
 pub mod result_lines;
+pub mod retell;
 pub mod runner;
 mod sockets;
 pub mod styles;

@@ -16,12 +16,15 @@ use crate::context::{Context, Goal};
 use crate::failure::{Failure, Stop, Symptom, Verdict};
 use crate::process::{Program, Server};
 use crate::record::{Lane, Sample, What};
+use crate::retell::told_by;
 use crate::wording::steps;
 
 /// The most that one datagram carries over IPv4: 65,535 less the headers of IP and UDP (RFC 768, RFC 791).
 pub const MOST_BYTES: usize = 65_507;
 /// Room for some tens of the largest datagrams; the kernel grants what `net.core.rmem_max` allows.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// The end of a datagram is missing. "Cut short" is for streams, which end.
+const SHORTENED: Symptom = Symptom::Named("shortened");
 /// How long a datagram may still be on its way when the program that should have sent it has ended, or waits for ever:
 /// a kernel under load hands it over late (ksoftirqd), and on the loopback too.
 const STILL_ON_ITS_WAY: Duration = Duration::from_millis(250);
@@ -53,6 +56,8 @@ pub struct DatagramPeer {
     answered_late: Vec<Vec<u8>>,
     /// What came last as it was expected.
     came_last: Option<Vec<u8>>,
+    /// What came last, as it was expected or not.
+    newest: Vec<u8>,
 }
 
 /// A client that waits 500 ms may try again when the grader took longer than this for its answer.
@@ -95,7 +100,15 @@ impl DatagramPeer {
         let socket = Rc::new(socket);
         context.register(&socket);
         let buffer = vec![MaybeUninit::uninit(); 1 << 16];
-        Ok(Self { context, socket, address, buffer, answered_late: Vec::new(), came_last: None })
+        Ok(Self {
+            context,
+            socket,
+            address,
+            buffer,
+            answered_late: Vec::new(),
+            came_last: None,
+            newest: Vec::new(),
+        })
     }
 
     /// Its address.
@@ -106,6 +119,12 @@ impl DatagramPeer {
     /// The socket itself, for what has no step of its own.
     pub fn socket(&self) -> &Socket {
         &self.socket
+    }
+
+    /// The bytes of the datagram that came last, also of one that was not the expected one; none
+    /// where none has come.
+    pub fn newest(&self) -> &[u8] {
+        &self.newest
     }
 
     /// Sends `bytes` as one datagram to `to`, where `program` should receive it.
@@ -310,7 +329,10 @@ impl DatagramPeer {
     fn receive_now(&mut self) -> io::Result<Option<Datagram>> {
         loop {
             match receive_stamped(&self.socket, &mut self.buffer) {
-                Ok(datagram) => return Ok(Some(datagram)),
+                Ok(datagram) => {
+                    self.newest.clone_from(&datagram.bytes);
+                    return Ok(Some(datagram));
+                }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return Ok(None),
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => {}
@@ -490,7 +512,7 @@ fn is_as_expected(bytes: &[u8], came: &[u8]) -> Verdict {
         return Ok(());
     }
     let symptom = match () {
-        () if bytes.starts_with(came) => Symptom::CutShort,
+        () if bytes.starts_with(came) => SHORTENED,
         () if came.starts_with(bytes) => Symptom::ExtraBytes,
         () => Symptom::WrongBytes,
     };
@@ -541,6 +563,32 @@ impl Server {
     /// The addresses to which its datagram sockets are bound, as the kernel has them; none where that cannot be read.
     pub fn bound_addresses(&self) -> Vec<SocketAddr> {
         crate::sockets::bound_datagram(&self.pids())
+    }
+
+    /// Judges the ready line of a program that was asked to receive at `asked`, and any free port: its
+    /// text, and against what the kernel knows of its sockets, where that can be read.
+    ///
+    /// # Errors
+    ///
+    /// A failure that shows what stands there, named by the mistake where that can be told:
+    /// `bound-elsewhere`, `ready-line-with-another-address`, `more-than-the-ready-line`,
+    /// `ready-line-on-stderr`.
+    pub fn expect_datagram_ready_line(&self, asked: IpAddr) -> Verdict {
+        let bound = self.bound_addresses();
+        if !bound.is_empty() && !bound.iter().any(|one| one.ip().to_canonical() == asked) {
+            let (expected, got) = steps::bound_elsewhere(asked, bound[0]);
+            return Err(Failure::new(Symptom::Named("bound-elsewhere"), expected, got).into());
+        }
+        let stderr = String::from_utf8_lossy(&self.stderr_so_far()?).to_lowercase();
+        let name = match self.first_line_address()? {
+            Some(said) if said != self.address() => Some("ready-line-with-another-address"),
+            Some(_) => Some("more-than-the-ready-line"),
+            None if self.stdout_so_far()?.is_empty() && stderr.contains("listening on") => {
+                Some("ready-line-on-stderr")
+            }
+            None => None,
+        };
+        told_by(self.expect_ready_line(), |_| name)
     }
 
     /// The complete lines that it printed so far, the one about where it listens aside.
@@ -596,7 +644,7 @@ impl Server {
         let symptom = if number > 0 && self.heard()?.get(number - 1) == Some(&heard) {
             Symptom::Named("came-again")
         } else if line.as_bytes().starts_with(&heard) {
-            Symptom::CutShort
+            SHORTENED
         } else {
             Symptom::WrongStdout
         };
@@ -617,7 +665,7 @@ impl Server {
         }
         let got = String::from_utf8_lossy(&heard);
         let cut = got.len() < text.len() && text.len() > 1000;
-        let symptom = if cut { Symptom::CutShort } else { Symptom::WrongStdout };
+        let symptom = if cut { SHORTENED } else { Symptom::WrongStdout };
         let (expected, got) = steps::line_with(text.as_bytes(), &heard);
         Err(Failure::new(symptom, expected, got).into())
     }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use grader::retell::{of_message, of_stdout, told_as};
 use grader::udp::{Datagram, DatagramPeer, MOST_BYTES};
 use grader::wording::steps;
 use grader::{Check, Failure, Program, Symptom, Verdict};
 
-use crate::mistakes::{of_stdout, of_time_limit, tries_too_late};
+use crate::mistakes::{of_time_limit, of_tries, tries_too_late};
 
 /// Two sends of one message are 500 ms apart; a clock that ticks coarsely may take a little off.
 const LEAST_GAP: Duration = Duration::from_millis(450);
@@ -38,8 +39,9 @@ fn answer(client: &Program, peer: &mut DatagramPeer, datagram: &Datagram) -> Ver
 pub fn messages(check: &mut Check) -> Verdict {
     let messages = ["hello", "two words", "", "世界", " a ", "a line\n", "the seventh"];
     let (client, mut peer) = start(check, &messages)?;
-    for message in messages {
-        let datagram = peer.expect(&client, message.as_bytes())?;
+    for (number, message) in messages.iter().enumerate() {
+        let came = peer.expect(&client, message.as_bytes());
+        let datagram = of_message(came, &messages, number, peer.newest())?;
         answer(&client, &mut peer, &datagram)?;
     }
     let printed: String = messages.map(|message| format!("{message}\n")).concat();
@@ -77,13 +79,15 @@ fn retry_once(check: &mut Check) -> Verdict<Duration> {
 pub fn gives_up(check: &mut Check) -> Verdict {
     let (client, mut peer) = start(check, &["hello"])?;
     let first = peer.expect(&client, b"hello")?;
-    peer.expect(&client, b"hello")?;
-    peer.expect(&client, b"hello")?;
+    for _ in 0..2 {
+        of_time_limit(peer.expect(&client, b"hello"))?;
+    }
     let finished = client.finish_with(1)?;
-    first.expect_age(Duration::from_millis(1400), Duration::from_secs(4))?;
+    let age = first.expect_age(Duration::from_millis(1400), Duration::from_secs(4));
+    told_as(age, &[Symptom::TooLate], "gave-up-too-late")?;
     let complaint = format!("no reply from {} after 3 tries", peer.address());
     finished.expect_error_containing(&complaint)?.expect_stdout(b"")?;
-    peer.expect_nothing_more(&client)
+    of_tries(peer.expect_nothing_more(&client), &peer, b"hello")
 }
 
 /// The second of three messages gets no reply: the first one's stays printed, and the third is not sent.
@@ -92,10 +96,13 @@ pub fn earlier_replies(check: &mut Check) -> Verdict {
     let datagram = peer.expect(&client, b"one")?;
     answer(&client, &mut peer, &datagram)?;
     for _ in 0..3 {
-        peer.expect(&client, b"two")?;
+        let came = of_time_limit(peer.expect(&client, b"two"));
+        of_tries(came, &peer, b"two")?;
     }
-    client.finish_with(1)?.expect_some_error()?.expect_stdout(b"one\n")?;
-    peer.expect_nothing_more(&client)
+    let finished = client.finish_with(1)?;
+    let printed = finished.expect_some_error()?.expect_stdout(b"one\n");
+    told_as(printed, &[Symptom::CutShort], "reply-not-printed")?;
+    of_tries(peer.expect_nothing_more(&client), &peer, b"two")
 }
 
 /// A stranger sends the very bytes that the client waits for, and they are no answer: what the client does next shows
@@ -145,7 +152,7 @@ pub fn clock(check: &mut Check) -> Verdict {
         }
     }
     let got = steps::too_late(DISTURBANCE * DISTURBANCES, "");
-    Err(Failure::new(Symptom::TooLate, expected, got).into())
+    Err(Failure::new(Symptom::Named("never-tries-again"), expected, got).into())
 }
 
 /// A message is one datagram also if it is long, and the client has room for its echo.

@@ -1,41 +1,51 @@
 //! Mistakes that a step tells alike and a learner mends differently.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use grader::{Failure, Server, Stop, Symptom, Verdict};
-
-/// What stands on standard output is judged apart from the datagrams.
-pub(crate) fn of_stdout<T>(verdict: Verdict<T>) -> Verdict<T> {
-    let different =
-        [Symptom::CutShort, Symptom::ExtraBytes, Symptom::WrongBytes, Symptom::WrongStdout];
-    retold(verdict, |failure| different.contains(&failure.symptom).then_some(Symptom::WrongStdout))
-}
+use grader::retell::{told_as, told_by};
+use grader::{DatagramPeer, Failure, Symptom, Verdict};
 
 /// A client that ended since its time limit struck: the kernel calls that EAGAIN, "try again", and Rust `WouldBlock`.
 pub(crate) fn of_time_limit<T>(verdict: Verdict<T>) -> Verdict<T> {
-    retold(verdict, |failure| {
+    told_by(verdict, |failure| {
         let told = ["os error 11)", "Errno 11]", "temporarily unavailable", "WouldBlock"];
         let ended = matches!(failure.symptom, Symptom::Exited | Symptom::Crashed);
         let timed_out = told.iter().any(|word| failure.got.contains(word));
-        (ended && timed_out).then_some(Symptom::Named("would-block"))
+        (ended && timed_out).then_some("would-block")
     })
 }
 
-/// Judges the ready line of a server that was asked to listen at `asked`, and any free port: its text, and against what
-/// the kernel knows of its sockets, where that can be read.
-pub(crate) fn expect_ready_line(server: &Server, asked: IpAddr) -> Verdict {
-    let bound = server.bound_addresses();
-    if !bound.is_empty() && !bound.iter().any(|one| one.ip().to_canonical() == asked) {
-        let symptom = Symptom::Named("bound-elsewhere");
-        let expected = format!("a socket that is bound to {asked}, as the command line says");
-        let got = format!("its socket is bound to {}", bound[0]);
-        return Err(Failure::new(symptom, expected, got).into());
-    }
-    let another = server.first_line_address()?.is_some_and(|said| said != server.address());
-    retold(server.expect_ready_line(), |_| {
-        another.then_some(Symptom::Named("ready-line-with-another-address"))
+/// What came although the three tries of `lost` were over: a fourth one, or the message after it.
+pub(crate) fn of_tries<T>(verdict: Verdict<T>, peer: &DatagramPeer, lost: &[u8]) -> Verdict<T> {
+    told_by(verdict, |failure| match failure.symptom {
+        Symptom::ExtraBytes if peer.newest() == lost => Some("too-many-tries"),
+        Symptom::ExtraBytes | Symptom::WrongBytes => Some("went-on-after-the-failure"),
+        _ => None,
     })
+}
+
+/// Several of `texts`, which were sent one after the other, that came back as one datagram.
+pub(crate) fn of_collected(verdict: Verdict, came: &[u8], texts: &[String]) -> Verdict {
+    let sent = texts.concat();
+    let longest = texts.iter().map(String::len).max().unwrap_or_default();
+    let joined = came.len() > longest && sent.contains(&*String::from_utf8_lossy(came));
+    told_by(verdict, |failure| {
+        (failure.symptom == Symptom::ExtraBytes && joined).then_some("datagrams-joined")
+    })
+}
+
+/// White space that is missing at the end or the beginning of what was sent.
+pub(crate) fn of_trimmed<T>(verdict: Verdict<T>, came: &[u8], sent: &[u8]) -> Verdict<T> {
+    let trimmed = came.len() < sent.len() && came.trim_ascii() == sent.trim_ascii();
+    let differs = [Symptom::Named("shortened"), Symptom::WrongBytes];
+    told_by(verdict, |failure| (trimmed && differs.contains(&failure.symptom)).then_some("trimmed"))
+}
+
+/// A datagram that lost its tail: where the first byte 00 stood, or where a buffer ended.
+pub(crate) fn of_lost_tail<T>(verdict: Verdict<T>, came: &[u8], sent: &[u8]) -> Verdict<T> {
+    let at_a_zero = sent.get(came.len()) == Some(&0) && !came.contains(&0);
+    let name = if at_a_zero { "ends-at-a-zero" } else { "tail-lost" };
+    told_as(verdict, &[Symptom::Named("shortened")], name)
 }
 
 /// How much later than it should the second try came at the best.
@@ -44,14 +54,4 @@ pub(crate) fn tries_too_late(most: Duration, gap: Duration) -> Failure {
     let expected = format!("the second try 500 ms after the first, {most} ms at the most");
     let got = format!("it came {gap} ms after the first, and in no run sooner");
     Failure::new(Symptom::Named("tries-too-late"), expected, got)
-}
-
-fn retold<T>(verdict: Verdict<T>, tell: impl FnOnce(&Failure) -> Option<Symptom>) -> Verdict<T> {
-    verdict.map_err(|stop| match stop {
-        Stop::Failed(mut failure) => {
-            failure.symptom = tell(&failure).unwrap_or(failure.symptom);
-            Stop::Failed(failure)
-        }
-        other => other,
-    })
 }

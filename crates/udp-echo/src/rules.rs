@@ -2,27 +2,28 @@
 
 use std::net::Ipv4Addr;
 
-use grader::{Check, Stop, Verdict};
+use grader::retell::{of_error_line, of_stdout, of_usage, told_as};
+use grader::{Check, Stop, Symptom, Verdict};
 
-use crate::mistakes::{expect_ready_line, of_stdout};
 use crate::server::{converse, start};
 
 /// The server says where it listens, in one line, and nothing else on standard output, also not of its conversations.
 /// Whether these go well is for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
-    let server = start(check)?;
+    let server = told_as(start(check), &[Symptom::NoReadyLine], "never-binds")?;
     for _ in 0..2 {
         if let Err(Stop::Error(error)) = converse(check, &server) {
             return Err(Stop::Error(error));
         }
     }
-    expect_ready_line(&server, Ipv4Addr::LOCALHOST.into())
+    server.expect_datagram_ready_line(Ipv4Addr::LOCALHOST.into())
 }
 
 /// HOST may be a name, and a client tries each address that the name has. Here nobody answers at `localhost`'s IPv6
 /// address, which most systems try first.
 pub fn host_names(check: &mut Check) -> Verdict {
-    let server = check.start_datagram_server(["server", "localhost:0"])?;
+    let server = check.start_datagram_server(["server", "localhost:0"]);
+    let server = told_as(server, &[Symptom::Exited, Symptom::Crashed], "name-not-resolved")?;
     let host = if server.address().is_ipv6() { "::1" } else { "127.0.0.1" };
     let mut visitor = check.datagram_peer(host)?;
     visitor.send_to(&server, server.address(), b"hello")?;
@@ -49,7 +50,7 @@ pub fn usage(check: &mut Check) -> Verdict {
         &["client", "127.0.0.1:9"],
     ];
     for arguments in wrong {
-        let finished = check.start(arguments)?.finish_with(2)?;
+        let finished = of_usage(check.start(arguments)?.finish_with(2))?;
         of_stdout(finished.expect_stdout(b""))?;
         finished.expect_some_error()?;
     }
@@ -59,8 +60,8 @@ pub fn usage(check: &mut Check) -> Verdict {
         &["client", "127.0.0.1:port", "hi"],
     ];
     for arguments in unreadable {
-        let finished = check.start(arguments)?.finish()?;
-        of_stdout(finished.expect_status(&[1, 2])?.expect_stdout(b""))?;
+        let finished = of_usage(check.start(arguments)?.finish())?;
+        of_stdout(of_usage(finished.expect_status(&[1, 2]))?.expect_stdout(b""))?;
         finished.expect_some_error()?;
     }
     Ok(())
@@ -73,14 +74,14 @@ pub fn error_line(check: &mut Check) -> Verdict {
     // Longer than any datagram can be, so the kernel refuses it (EMSGSIZE).
     let text = check.random_text(70_000);
     let client = check.start(["client", &silent.address().to_string(), &text])?;
-    client.finish()?.expect_error_line_about(silent.address())?;
+    of_error_line(client.finish()?.expect_error_line_about(silent.address()))?;
 
     // Told of the closed port or not, the client fails.
     let closed = check.closed_datagram_port(&host)?;
     let client = check.start(["client", &closed.address().to_string(), "hello"])?;
-    client.finish()?.expect_error_line_about(closed.address())?;
+    of_error_line(client.finish()?.expect_error_line_about(closed.address()))?;
 
     let server = check.start(["server", &silent.address().to_string()])?;
-    server.finish()?.expect_last_error_line_about(silent.address())?;
+    of_error_line(server.finish()?.expect_last_error_line_about(silent.address()))?;
     Ok(())
 }

@@ -4,6 +4,8 @@ use grader::udp::{DatagramPeer, MOST_BYTES};
 use grader::wording::steps;
 use grader::{Check, Failure, Server, Symptom, Verdict};
 
+use crate::mistakes::{of_collected, of_lost_tail, of_trimmed};
+
 /// Every check of the server begins so: any free port, and the address taken from the ready line.
 const ANY_PORT: [&str; 2] = ["server", "127.0.0.1:0"];
 
@@ -47,7 +49,8 @@ pub fn arbitrary_bytes(check: &mut Check) -> Verdict {
     let others = [&[0x00, 0xff, 0x0d, 0x0a, 0xc3, 0x28], &every_value[..], &random];
     for bytes in texts.into_iter().chain(others) {
         client.send_to(&server, server.address(), bytes)?;
-        client.expect(&server, bytes)?;
+        let came = client.expect(&server, bytes);
+        of_trimmed(came, client.newest(), bytes)?;
     }
     Ok(())
 }
@@ -63,7 +66,8 @@ pub fn edges(check: &mut Check) -> Verdict {
         client.send_to(&server, server.address(), text.as_bytes())?;
     }
     server.resume()?;
-    client.expect_each(&server, &texts)?;
+    let came = client.expect_each(&server, &texts);
+    of_collected(came, client.newest(), &texts)?;
     client.send_to(&server, server.address(), b"after them")?;
     client.expect(&server, b"after them")?;
     Ok(())
@@ -87,7 +91,8 @@ pub fn largest_datagram(check: &mut Check) -> Verdict {
     for size in [3000, MOST_BYTES, 5] {
         let bytes = check.random_bytes(size);
         client.send_to(&server, server.address(), &bytes)?;
-        client.expect(&server, &bytes)?;
+        let came = client.expect(&server, &bytes);
+        of_lost_tail(came, client.newest(), &bytes)?;
     }
     Ok(())
 }
@@ -107,7 +112,8 @@ pub fn two_clients(check: &mut Check) -> Verdict {
     server.resume()?;
     for (first, client) in clients.iter_mut().enumerate() {
         let own: Vec<String> = texts.iter().skip(first).step_by(2).cloned().collect();
-        client.expect_each(&server, &own)?;
+        let came = client.expect_each(&server, &own);
+        of_collected(came, client.newest(), &texts)?;
     }
     for client in &mut clients {
         client.expect_nothing_more(&server)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use grader::retell::told_as;
 use grader::wording::steps;
 use grader::{Check, Failure, Symptom, Verdict};
 
@@ -30,7 +31,7 @@ pub fn burst(check: &mut Check) -> Verdict {
         let (expected, got) = steps::datagrams_back(BURST, BURST - missing.len());
         let limit = check.deadline();
         let Some(datagram) = client.receive_within(&server, &expected, limit)? else {
-            return Err(Failure::new(Symptom::CutShort, expected, got).into());
+            return Err(Failure::new(Symptom::Named("datagrams-lost"), expected, got).into());
         };
         if !missing.remove(&datagram.bytes) {
             let (expected, got) = steps::no_more_datagrams(&server.name(), &datagram.bytes);
@@ -62,7 +63,7 @@ pub fn client_closed_port(check: &mut Check) -> Verdict {
         return Ok(());
     }
     let (expected, got) = steps::reports_within(REPORT_LIMIT, took);
-    Err(Failure::new(Symptom::TooLate, expected, got).into())
+    Err(Failure::new(Symptom::Named("reports-too-late"), expected, got).into())
 }
 
 /// The same over IPv6.
@@ -76,5 +77,6 @@ pub fn ipv6(check: &mut Check) -> Verdict {
     let server = check.start_datagram_server(["server", "[::1]:0"])?;
     peer.send_to(&server, server.address(), b"hello")?;
     peer.expect_from(&server, server.address(), b"hello")?;
-    server.expect_ready_line()
+    let unlike = [Symptom::NoReadyLine, Symptom::BadReadyLine];
+    told_as(server.expect_ready_line(), &unlike, "wrong-ready-line")
 }

@@ -16,6 +16,8 @@ use crate::wording::byte_count;
 
 /// How many columns of bytes an expectation shows.
 const SHOWN_COLUMNS: usize = 60;
+/// How long an argument may be that a command line shows whole.
+const SHOWN_ARGUMENT_BYTES: usize = 400;
 /// How much of a text that a program printed a message shows.
 const SHOWN_CHARACTERS: usize = 1000;
 
@@ -61,6 +63,8 @@ pub fn role_name(role: &str) -> String {
         "serve" => "server".to_owned(),
         "receive" => "receiver".to_owned(),
         "listen" => "listener".to_owned(),
+        // The role of broadcast that computes one: "your address" would be something else.
+        "address" => "program".to_owned(),
         "tcp" | "udp" => format!("{role} program"),
         _ if plain && role.bytes().all(|byte| byte.is_ascii_lowercase()) => role.to_owned(),
         _ => "program".to_owned(),
@@ -77,12 +81,17 @@ pub fn program_name(role: &str, ordinal: usize) -> String {
     }
 }
 
-/// A command line as one would type it.
+/// A command line as one would type it; of an argument that nobody would type, its beginning and end.
 pub fn command(program: &Path, arguments: &[String]) -> String {
     let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy();
     let name = name.strip_suffix("-solution").unwrap_or(&name);
     let mut line = name.to_owned();
     for argument in arguments {
+        if argument.len() > SHOWN_ARGUMENT_BYTES {
+            let shown = bytes::show(&Sample::of(argument.as_bytes()), SHOWN_COLUMNS);
+            let _ = write!(line, " ({shown})");
+            continue;
+        }
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/=[]@%+,".contains(c);
         if !argument.is_empty() && argument.chars().all(plain) {
             let _ = write!(line, " {argument}");
@@ -181,6 +190,14 @@ pub fn datagram_bytes(expected: &str, got: &str, wanted: u64, came: u64) -> (Str
 /// Who has to send a datagram, and who did.
 pub fn datagram_sender(expected: SocketAddr, got: SocketAddr) -> (String, String) {
     (format!("the answer comes from {expected}"), format!("it came from {got}"))
+}
+
+/// To which address a socket has to be bound, and to which one it is.
+pub fn bound_elsewhere(asked: IpAddr, bound: SocketAddr) -> (String, String) {
+    (
+        format!("a socket that is bound to {asked}, as the command line says"),
+        format!("its socket is bound to {bound}"),
+    )
 }
 
 /// That no more datagrams come, and the one that came.
@@ -630,4 +647,28 @@ fn shorten(text: &str) -> Cow<'_, str> {
 fn last_lines(text: &str, count: usize) -> Vec<&str> {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_argument_is_shown_by_its_beginning_its_end_and_its_size() {
+        let program = Path::new("/target/debug/udp-echo");
+        let line = |argument: &str| command(program, &["client".to_owned(), argument.to_owned()]);
+        assert_eq!(line("two words"), "udp-echo client \"two words\"");
+        let whole = "a".repeat(SHOWN_ARGUMENT_BYTES);
+        assert_eq!(line(&whole), format!("udp-echo client {whole}"));
+        let long = line(&format!("begin{}end", "a".repeat(70_000)));
+        assert!(long.starts_with("udp-echo client (70,008 bytes \"begin"), "{long}");
+        assert!(long.ends_with("end\")") && long.len() < 120, "{long}");
+    }
+
+    #[test]
+    fn a_role_is_named_as_what_it_is() {
+        assert_eq!(role_name("listen"), "listener");
+        assert_eq!(role_name("address"), "program");
+        assert_eq!(role_name("client"), "client");
+    }
 }

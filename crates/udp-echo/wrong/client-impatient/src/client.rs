@@ -19,7 +19,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::{BUFFER_BYTES, resolve};
 
 /// How long one try waits for its answer.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_millis(300);
 /// How often a message is sent at the most.
 const TRIES: u32 = 3;
 /// The shortest time to ask the kernel for: it takes 0 for "no limit".
