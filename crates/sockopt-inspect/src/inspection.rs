@@ -208,12 +208,25 @@ pub(crate) fn goes_on(failure: &Failure) -> bool {
 fn without_socket(program: &Program, arguments: &[&str]) -> Stop {
     let ended = match program.expect_running() {
         Ok(()) => None,
-        Err(Stop::Failed(failure)) => Some(failure.got),
+        Err(Stop::Failed(failure)) => Some(*failure),
         Err(other) => return other,
     };
-    let (expected, got) = sockopt::no_socket(arguments, &program.name(), ended.as_deref());
-    let failure = Failure::new(Symptom::Exited, expected, got);
-    if ended.is_none() { failure.because("no-socket").into() } else { failure.into() }
+    let words = ended.as_ref().map(|failure| failure.got.as_str());
+    let (expected, got) = sockopt::no_socket(arguments, &program.name(), words);
+    match ended {
+        Some(crash) if crash.symptom == Symptom::Crashed => {
+            Failure::new(Symptom::Crashed, expected, got).into()
+        }
+        _ => Failure::new(Symptom::Exited, expected, got).because("no-socket").into(),
+    }
+}
+
+/// The same failure under a name of its own, if it has this symptom.
+pub(crate) fn told_as(stop: Stop, symptom: Symptom, mistake: &'static str) -> Stop {
+    match stop {
+        Stop::Failed(failure) if failure.symptom == symptom => failure.because(mistake).into(),
+        other => other,
+    }
 }
 
 /// The same failure, with the command line that it is about.

@@ -59,7 +59,7 @@ fn expect_lines(
     }
     let Some(extra) = lines.get(names.len()) else { return Ok(()) };
     let (expected, got) = sockopt::end_of_report(arguments, names.len(), extra);
-    Err(Failure::new(Symptom::WrongStdout, expected, got).into())
+    Err(Failure::new(Symptom::WrongStdout, expected, got).because("extra-line").into())
 }
 
 /// Whether a line is `name: value`, with a value of whatever kind.

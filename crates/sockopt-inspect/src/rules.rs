@@ -6,13 +6,16 @@ use grader::{Check, Connection, Failure, Finished, Program, Stop, Symptom, Verdi
 use socket2::Type;
 
 use crate::inspection::{
-    NOT_THE_TRUTH, TCP_LINES, ended_instead, goes_on, on, printed_to_the_end, report,
+    NOT_THE_TRUTH, TCP_LINES, ended_instead, goes_on, on, printed_to_the_end, report, told_as,
 };
 use crate::truth::{self, Truth};
 
 /// The broadcast address of the loopback network, with the port of the discard service: nothing is
 /// ever sent there.
 pub(crate) const BROADCAST_ADDRESS: &str = "127.255.255.255:9";
+
+/// The symptom of a program that should have refused, and did not.
+const WENT_ON: &str = "went-on";
 
 /// Waits for the beginning of the report.
 ///
@@ -57,7 +60,7 @@ fn expect_refusal(check: &mut Check, arguments: &[&str], statuses: &[i32]) -> Ve
     let finished = check.start(arguments)?.finish()?;
     if finished.status() == Some(0) {
         let (expected, got) = sockopt::went_on(arguments, statuses);
-        return Err(Failure::new(Symptom::WrongStatus, expected, got).because("went-on").into());
+        return Err(Failure::new(Symptom::WrongStatus, expected, got).because(WENT_ON).into());
     }
     finished.expect_status(statuses).map_err(|stop| on(arguments, stop))?;
     finished.expect_some_error().map_err(|stop| on(arguments, stop))?;
@@ -71,21 +74,23 @@ pub fn refusal(check: &mut Check) -> Verdict {
     let refused = ["tcp", &nobody.address().to_string()];
     expect_refusal(check, &refused, &[1])?.expect_stdout(b"")?;
     expect_broadcast_here()?;
-    expect_refusal(check, &["udp", BROADCAST_ADDRESS], &[1])?.expect_stdout(b"")?;
+    expect_refusal(check, &["udp", BROADCAST_ADDRESS], &[1])
+        .map_err(|stop| told_as(stop, Symptom::Named(WENT_ON), "broadcast-allowed"))?
+        .expect_stdout(b"")?;
     Ok(())
 }
 
 /// Options that there are not, values that they do not take, and what only tcp has.
 pub fn bad_options(check: &mut Check) -> Verdict {
-    let bad = [
-        ["tcp", "SO_FOO=1"],
-        ["tcp", "so_rcvbuf=1"],
+    let names = [["tcp", "SO_FOO=1"], ["tcp", "so_rcvbuf=1"], ["udp", "TCP_NODELAY=1"]];
+    let switches = [
         ["tcp", "SO_REUSEADDR=true"],
-        ["udp", "TCP_NODELAY=1"],
         ["tcp", "SO_KEEPALIVE=2"],
         ["tcp", "SO_BROADCAST=yes"],
         ["tcp", "SO_REUSEADDR="],
         ["tcp", "TCP_NODELAY=-1"],
+    ];
+    let numbers = [
         ["udp", "SO_RCVBUF=-1"],
         ["tcp", "SO_SNDBUF=-1"],
         ["udp", "SO_SNDBUF=many"],
@@ -96,9 +101,17 @@ pub fn bad_options(check: &mut Check) -> Verdict {
         ["udp", "SO_RCVTIMEO=-5"],
         ["udp", "SO_RCVTIMEO=1.5"],
     ];
-    for arguments in bad {
-        let refused = expect_refusal(check, &arguments, &[2])?;
-        expect_named(&arguments, &refused)?;
+    let bad: [(&[[&str; 2]], _); 3] = [
+        (&names, "took-a-bad-name"),
+        (&switches, "took-a-bad-switch"),
+        (&numbers, "took-a-bad-number"),
+    ];
+    for (options, mistake) in bad {
+        for arguments in options {
+            let refused = expect_refusal(check, arguments, &[2])
+                .map_err(|stop| told_as(stop, Symptom::Named(WENT_ON), mistake))?;
+            expect_named(arguments, &refused)?;
+        }
     }
     Ok(())
 }
@@ -161,7 +174,7 @@ pub fn stays_open(check: &mut Check) -> Verdict {
     expect_open(&program, &mut connection)?;
     // An empty line is not the end, what comes need be no text, and it comes in several pieces.
     let pieces: [(&[u8], _); 5] = [
-        (b"a line\n", None),
+        (b"a line\n", Some("ends-at-a-line")),
         (b"\n", Some("empty-line")),
         (b"\xff\xfe\n", Some("no-text")),
         (b"more", None),
@@ -184,7 +197,11 @@ pub fn stays_open(check: &mut Check) -> Verdict {
         }
         other => other,
     })?;
-    finished.expect_status(&[0])?;
+    finished.expect_status(&[0]).map_err(|stop| match stop {
+        // Whoever reads all of it as text fails only when the end has come.
+        Stop::Failed(failure) if failure.got.contains("UTF-8") => failure.because("no-text").into(),
+        other => other,
+    })?;
     connection.expect_end()
 }
 
@@ -222,13 +239,9 @@ pub fn usage(check: &mut Check) -> Verdict {
     for arguments in wrong {
         expect_refusal(check, arguments, &[2])?.expect_stdout(b"")?;
     }
-    let refused = expect_refusal(check, &two_addresses, &[2]).map_err(|stop| match stop {
-        Stop::Failed(failure) if failure.symptom == Symptom::Named("went-on") => {
-            failure.because("second-address").into()
-        }
-        other => other,
-    })?;
-    refused.expect_stdout(b"")?;
+    expect_refusal(check, &two_addresses, &[2])
+        .map_err(|stop| told_as(stop, Symptom::Named(WENT_ON), "second-address"))?
+        .expect_stdout(b"")?;
     for arguments in [["tcp", "127.0.0.1:port"], ["udp", "127.0.0.1:70000"]] {
         expect_refusal(check, &arguments, &[1, 2])?.expect_stdout(b"")?;
     }

@@ -5,7 +5,7 @@ use grader::{Check, Program, Stop, Symptom, Verdict};
 
 use crate::frames::{BOTH, Framing, line_for};
 use crate::receive::MOST_MESSAGE_BYTES;
-use crate::receiver::{Receiver, expect_any_end, is_ending};
+use crate::receiver::{Receiver, expect_any_end, is_ending, retold};
 
 const MIB: u64 = 1 << 20;
 /// What a receiver's address space may grow by for a header of four bytes.
@@ -13,8 +13,44 @@ const ADDRESS_SPACE_LIMIT_BYTES: u64 = 64 * MIB;
 
 /// A sender resets in mid-message, another before it was accepted, a third sends garbage: the next is served in full.
 pub fn after_reset(check: &mut Check) -> Verdict {
+    let mut receiver = Receiver::start(check, Framing::Length)?;
+    in_mid_message(&mut receiver)?;
+    before_it_is_accepted(&mut receiver)
+        .map_err(|stop| told_by_its_end(&receiver.server, stop, asks_for_the_peer))?;
+    after_garbage(&mut receiver).map_err(|stop| {
+        told_by_its_end(&receiver.server, stop, |_| Some("exited-after-garbage"))
+    })?;
+    receiver.server.expect_running()
+}
+
+/// If the receiver has ended by itself, the same failure with its last words, under the name of the mistake that `tell`
+/// sees in them.
+fn told_by_its_end(
+    receiver: &Program,
+    stop: Stop,
+    tell: impl FnOnce(&str) -> Option<&'static str>,
+) -> Stop {
+    let Stop::Failed(mut failure) = stop else { return stop };
+    // It may have ended just now: then no more is known yet than that the next sender was refused.
+    if matches!(failure.symptom, Symptom::Refused | Symptom::Reset | Symptom::CutShort)
+        && receiver.await_rest().is_ok()
+        && let Err(Stop::Failed(ended)) = receiver.expect_running()
+    {
+        failure.symptom = ended.symptom;
+        failure.got = format!("{}\n{}", failure.got, ended.got);
+    }
+    let ended = failure.symptom == Symptom::Exited;
+    retold(Stop::Failed(failure), |failure| ended.then(|| tell(&failure.got)).flatten())
+}
+
+/// The mistake of a receiver that asks for the peer of a connection which has none any more.
+fn asks_for_the_peer(last_words: &str) -> Option<&'static str> {
+    let told = ["endpoint is not connected", "NotConnected"];
+    told.iter().any(|word| last_words.contains(word)).then_some("no-peer-address")
+}
+
+fn in_mid_message(receiver: &mut Receiver) -> Verdict {
     let framing = Framing::Length;
-    let mut receiver = Receiver::start(check, framing)?;
     let mut sender = receiver.sender()?;
     let unfinished = framing.frame("unfinished");
     sender.send_in_segments([&framing.frame("x"), &unfinished[..6]])?;
@@ -26,22 +62,27 @@ pub fn after_reset(check: &mut Check) -> Verdict {
         let got = sticky_packet::line(came.as_bytes());
         return Err(receiver.lines.failure(Symptom::WrongStdout, expected, got));
     }
+    Ok(())
+}
 
+fn before_it_is_accepted(receiver: &mut Receiver) -> Verdict {
     receiver.server.pause()?;
     receiver.sender()?.reset()?;
     receiver.server.resume()?;
-    let _sender = receiver.sender_of([framing.frame("y")])?;
+    let _sender = receiver.sender_of([Framing::Length.frame("y")])?;
     // Of a connection that was gone before it was accepted nothing need be told.
     receiver.expect_message_after("y", is_end)?;
-    receiver.expect_conversation(&[])?;
+    receiver.expect_conversation(&[])
+}
 
-    // What is said of garbage is judged elsewhere; here, that the next sender is served.
+/// What is said of garbage is judged elsewhere; here, that the next sender is served.
+fn after_garbage(receiver: &mut Receiver) -> Verdict {
+    let framing = Framing::Length;
     let _sender = receiver.sender_of([framing.frame(b"\xff\xfe")])?;
     let name = receiver.server.name();
     while receiver.next(&sticky_packet::prints_anything(&name))?.starts_with("message") {}
     let _sender = receiver.sender_of([framing.frame("z")])?;
-    receiver.expect(&line_for("z"), |came| is_ending(came).then_some("told-twice"))?;
-    receiver.server.expect_running()
+    receiver.expect(&line_for("z"), |came| is_ending(came).then_some("told-twice"))
 }
 
 fn is_end(line: &str) -> bool {

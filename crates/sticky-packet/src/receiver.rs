@@ -166,10 +166,16 @@ fn named(mistake: Option<&'static str>) -> Symptom {
 
 /// The same failure under a name of its own, if it says no more than that nothing came.
 pub(crate) fn instead_of_silence(stop: Stop, mistake: &'static str) -> Stop {
+    retold(stop, |failure| failure.symptom.is_silence().then_some(mistake))
+}
+
+/// The same failure under the name of the mistake that `tell` sees in it, if it sees one.
+pub(crate) fn retold(stop: Stop, tell: impl FnOnce(&Failure) -> Option<&'static str>) -> Stop {
     match stop {
-        Stop::Failed(failure) if failure.symptom.is_silence() => {
-            Failure::because(*failure, mistake).into()
-        }
+        Stop::Failed(failure) => match tell(&failure) {
+            Some(mistake) => failure.because(mistake).into(),
+            None => Stop::Failed(failure),
+        },
         other => other,
     }
 }

@@ -86,16 +86,27 @@ pub fn length(check: &mut Check) -> Verdict {
     };
     let little_endian = with(|text| (text.len() as u32).to_le_bytes());
     let characters = with(|text| (text.chars().count() as u32).to_be_bytes());
+    let escaped: Vec<u8> = messages
+        .iter()
+        .flat_map(|text| Framing::Length.frame(without_delimiter(Framing::Delimiter.frame(text))))
+        .collect();
     let (sender, mut connection) = start(check, "127.0.0.1", "length", &messages)?;
     let expected = Framing::Length.frames(&messages);
     expect_sent(check, &sender, &mut connection, &expected, |came| {
         let symptom = match came {
+            _ if escaped.starts_with(came) => Symptom::Named("escaped"),
             _ if came == little_endian => Symptom::Named("little-endian"),
             _ if came == characters => Symptom::Named("counts-characters"),
             _ => Symptom::WrongBytes,
         };
         wrong_header(&messages, came).map(|words| (symptom, words))
     })
+}
+
+/// What stands in the stream for a message with its escapes, and nothing after it.
+fn without_delimiter(mut frame: Vec<u8>) -> Vec<u8> {
+    frame.pop();
+    frame
 }
 
 /// What is said of the first header that is wrong, if all before it is right.

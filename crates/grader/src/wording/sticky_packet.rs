@@ -47,10 +47,13 @@ pub fn prints_all(who: &str, count: usize) -> String {
 
 /// The bytes on the wire at their first difference.
 pub fn sent_bytes(expected: &str, got: &str, wanted: u64, came: u64) -> (String, String) {
-    (
-        format!("{} bytes from the sender:\n{expected}", thousands(wanted)),
-        format!("{} bytes:\n{got}", thousands(came)),
-    )
+    // No more is read than should come: how much more there was is not known.
+    let got = if came < wanted {
+        format!("{} bytes:\n{got}", thousands(came))
+    } else {
+        format!("other bytes:\n{got}")
+    };
+    (format!("{} bytes from the sender:\n{expected}", thousands(wanted)), got)
 }
 
 /// The header before a message.
