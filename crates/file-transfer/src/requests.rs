@@ -226,7 +226,7 @@ pub fn bad_requests(check: &mut Check) -> Verdict {
             grader::Stop::Failed(failure)
                 if failure.symptom == Symptom::WrongBytes && request == NO_TEXT =>
             {
-                failure.because("made-text").into()
+                failure.because("no-text-accepted").into()
             }
             other => other,
         })?;
@@ -267,7 +267,7 @@ pub fn bad_sizes(check: &mut Check) -> Verdict {
             grader::Stop::Failed(failure)
                 if failure.symptom == Symptom::WrongBytes && size == PLUS =>
             {
-                failure.because("plus").into()
+                failure.because("plus-sign-accepted").into()
             }
             other => other,
         })?;

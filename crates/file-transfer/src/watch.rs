@@ -13,11 +13,11 @@ use rustix::io::Errno;
 use crate::folder::Folder;
 
 /// A file was written under its own name.
-pub(crate) const WRITTEN_TO: &str = "written-to";
+pub(crate) const WRITTEN_TO: &str = "written-under-its-name";
 /// The old file went before the new one had the name.
-const GONE_MEANWHILE: &str = "gone-meanwhile";
+const GONE_MEANWHILE: &str = "gone-for-a-moment";
 /// The temporary file was in another folder.
-const FROM_ELSEWHERE: &str = "from-elsewhere";
+const FROM_ELSEWHERE: &str = "from-another-folder";
 /// The temporary file could be seen.
 pub(crate) const IN_SIGHT: &str = "in-sight";
 
