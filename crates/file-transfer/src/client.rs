@@ -6,6 +6,7 @@ use grader::{Check, Connection, Program, Stop, Symptom, Verdict};
 use crate::folder::{Folder, whole_or_old};
 use crate::talk::read_line;
 use crate::transfers::{expect_peak, send_pattern};
+use crate::watch::Watch;
 
 const MIB: u64 = 1 << 20;
 /// What is moved in constant memory.
@@ -73,12 +74,22 @@ pub(crate) fn on_stdout<T>(verdict: Verdict<T>) -> Verdict<T> {
 pub fn put(check: &mut Check) -> Verdict {
     let folder = Folder::working(check);
     let bytes = check.long_text(300_000);
+    folder.make_folder(check, "sub")?;
+    folder.write(check, "sub/own.txt", &bytes)?;
     folder.write(check, "own.txt", &bytes)?;
+    // NAME first as it is given; so that whatever is wrong then is the name.
     let requests: [(&[&str], &str); 2] =
-        [(&["own.txt"], "PUT 300000 own.txt\n"), (&["own.txt", "名 x"], "PUT 300000 名 x\n")];
+        [(&["own.txt", "名 x"], "PUT 300000 名 x\n"), (&["sub/own.txt"], "PUT 300000 own.txt\n")];
     for (arguments, request) in requests {
         let (client, mut connection) = start(check, "put", arguments)?;
-        connection.expect_bytes(request.as_bytes())?;
+        connection.expect_bytes(request.as_bytes()).map_err(|stop| match stop {
+            Stop::Failed(failure)
+                if failure.symptom == Symptom::WrongBytes && arguments.len() == 1 =>
+            {
+                failure.because("another-name").into()
+            }
+            other => other,
+        })?;
         connection.expect_no_more().map_err(|stop| match stop {
             Stop::Failed(failure) if failure.symptom == Symptom::ExtraBytes => {
                 failure.because("unasked").into()
@@ -128,7 +139,7 @@ pub fn list(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Fewer bytes come than were announced, then the end or a reset, with an old version at DEST and without one.
+/// Fewer bytes come than were announced, then the end or a reset, with an old version at DEST and without one. Then all come.
 pub fn cut_short(check: &mut Check) -> Verdict {
     let folder = Folder::working(check);
     folder.write(check, "old", b"the old version")?;
@@ -149,7 +160,21 @@ pub fn cut_short(check: &mut Check) -> Verdict {
             on_stdout(finished.expect_status(&[1])?.expect_some_error()?.expect_stdout(b""))?;
         }
     }
-    Ok(())
+    replaces(check, &folder)
+}
+
+/// A download that does not break: until it is complete DEST has the old version, and then the new one in one step.
+fn replaces(check: &mut Check, folder: &Folder) -> Verdict {
+    folder.make_folder(check, "sub")?;
+    folder.write(check, "sub/old", b"the old version")?;
+    let sub = folder.below("sub");
+    let watch = Watch::of(&sub)?;
+    let (client, mut connection) = start(check, "get", &["data", "sub/old"])?;
+    read_request(&client, &mut connection)?;
+    connection.send(b"OK 10\nabcdefghij")?;
+    client.finish_with(0)?;
+    watch.expect_one_step("old")?;
+    whole_or_old(sub.expect_file("old", b"abcdefghij"))
 }
 
 /// The server has no such file: nothing is created, and nothing is lost.

@@ -13,6 +13,8 @@ use grader::tree::{Entry, snapshot};
 use grader::wording::file_transfer as words;
 use grader::{Check, Failure, Pattern, Program, Stop, Symptom, Verdict};
 
+use crate::watch::IN_SIGHT;
+
 /// How many bytes before the first difference a message shows, and how many in all.
 const CONTEXT_BYTES: usize = 16;
 const SHOWN_BYTES: usize = 64;
@@ -43,6 +45,11 @@ impl Folder {
         let path = check.folder().join(name);
         fs_err::create_dir(&path)?;
         Ok(Self { path, name })
+    }
+
+    /// The folder `name` that stands in it.
+    pub fn below(&self, name: &'static str) -> Self {
+        Self { path: self.path.join(name), name }
     }
 
     /// The same folder, on the disk that only `program` sees.
@@ -171,7 +178,7 @@ impl Folder {
             return Ok(());
         }
         let (expected, got) = words::hidden(self.name, &new);
-        Err(Failure::new(Symptom::Named("in-sight"), expected, got).into())
+        Err(Failure::new(Symptom::Named(IN_SIGHT), expected, got).into())
     }
 
     /// As [`Folder::expect_as`], once `program` has noticed that the transfer broke.

@@ -11,6 +11,7 @@ mod rules;
 mod stretch;
 mod talk;
 mod transfers;
+mod watch;
 
 use grader::Module;
 

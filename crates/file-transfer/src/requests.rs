@@ -8,6 +8,8 @@ use crate::talk::{Outcome, ask, expect_err, expect_get, expect_put, offer, read_
 
 /// A number that no 64 bits hold: 2^64.
 const BEYOND_64_BITS: &str = "18446744073709551616";
+/// A number with a sign that `str::parse` takes.
+const PLUS: &str = "+5";
 
 /// A file comes as `OK SIZE`, its bytes and the end; also when the client has finished sending.
 pub fn get(check: &mut Check) -> Verdict {
@@ -158,20 +160,39 @@ pub fn not_a_file(check: &mut Check) -> Verdict {
     folder.make_link(check, "link-outside", "../outside")?;
     folder.make_folder(check, "sub")?;
     folder.make_fifo(check, "fifo")?;
-    for name in ["link-inside", "link-outside", "sub", "fifo"] {
+    folder.make_link(check, "link-nowhere", "../nowhere")?;
+    let names = ["link-inside", "link-outside", "link-nowhere", "sub", "fifo"];
+    for name in names {
         let mut client = ask(&server, format!("GET {name}\n"))?;
         let refused = expect_err(&server, &mut client, &format!("GET {name}"));
         refused.map_err(|stop| followed(stop, name))?;
     }
-    for name in ["link-inside", "link-outside", "sub", "fifo"] {
-        offer(&server, format!("PUT 5 {name}\n").as_bytes(), b"fresh")?;
-        // The link itself may have been replaced; what it leads to may not.
+    let before = outside.snapshot()?;
+    for name in names {
+        let outcome = offer(&server, format!("PUT 5 {name}\n").as_bytes(), b"fresh")
+            .map_err(|stop| followed(stop, name))?;
         folder.expect_file("a.txt", b"hello").map_err(|stop| followed(stop, name))?;
         outside
             .expect_file("outside", b"nobody's business")
             .map_err(|stop| followed(stop, name))?;
+        outside.await_as(&server, &before, "nowhere").map_err(replaced)?;
+        if outcome == Outcome::Stored {
+            let expected = words::refuses(&server.name(), &format!("PUT 5 {name}"));
+            let failure = Failure::new(Symptom::WrongBytes, expected, words::line(b"OK\n"));
+            return Err(replaced(failure.into()));
+        }
     }
     Ok(())
+}
+
+/// What was no file has become one, or was said to be one.
+fn replaced(stop: grader::Stop) -> grader::Stop {
+    match stop {
+        grader::Stop::Failed(failure) if !failure.symptom.is_silence() => {
+            failure.because("replaced").into()
+        }
+        other => other,
+    }
 }
 
 fn followed(stop: grader::Stop, name: &str) -> grader::Stop {
@@ -192,13 +213,23 @@ fn followed(stop: grader::Stop, name: &str) -> grader::Stop {
 
 /// What the server will not do gets one line and the end.
 pub fn bad_requests(check: &mut Check) -> Verdict {
+    const NO_TEXT: &[u8] = b"GET \xff\n";
+
     let (server, folder) = start(check)?;
     folder.write(check, "a.txt", b"hello")?;
-    let requests: [&[u8]; 6] =
-        [b"GET missing\n", b"FOO\n", b"LIST x\n", b"\n", b"GET \xff\n", b"GET\n"];
+    // What a program that puts U+FFFD in place of what is no text would take the last request for.
+    folder.write(check, "\u{fffd}", b"hello")?;
+    let requests: [&[u8]; 6] = [b"GET missing\n", b"FOO\n", b"LIST x\n", b"\n", b"GET\n", NO_TEXT];
     for request in requests {
         let mut client = ask(&server, request)?;
-        expect_refusal(check, &server, &mut client)?;
+        expect_refusal(check, &server, &mut client).map_err(|stop| match stop {
+            grader::Stop::Failed(failure)
+                if failure.symptom == Symptom::WrongBytes && request == NO_TEXT =>
+            {
+                failure.because("no-text-accepted").into()
+            }
+            other => other,
+        })?;
         client.expect_end()?;
     }
     // Without a newline, and the client does not finish sending.
@@ -227,11 +258,19 @@ fn expect_refusal(check: &Check, server: &Server, client: &mut grader::Connectio
 pub fn bad_sizes(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
     let before = folder.snapshot()?;
-    let sizes = ["x", "-1", BEYOND_64_BITS, "123456789012345678901234567890", "1e3", "", "0x10"];
+    let sizes =
+        ["x", "-1", BEYOND_64_BITS, "123456789012345678901234567890", "1e3", "", "0x10", PLUS];
     for size in sizes {
         let request = format!("PUT {size} n");
         let mut client = ask(&server, format!("{request}\n"))?;
-        expect_err(&server, &mut client, &request)?;
+        expect_err(&server, &mut client, &request).map_err(|stop| match stop {
+            grader::Stop::Failed(failure)
+                if failure.symptom == Symptom::WrongBytes && size == PLUS =>
+            {
+                failure.because("plus-sign-accepted").into()
+            }
+            other => other,
+        })?;
         client.close();
     }
     folder.await_as(&server, &before, "n")?;

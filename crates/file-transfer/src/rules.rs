@@ -7,18 +7,26 @@ use crate::client::on_stdout;
 use crate::folder::Folder;
 use crate::talk::{SERVED, ask, expect_get, read_line, start};
 
-/// The server says where it listens, in one line, and nothing else on standard output, also not of its conversations.
-/// Whether these go well is for other checks to say.
+/// The server says where it listens, in one line, and nothing else on standard output, also not of its conversations: three
+/// that go well or end with an ERR, and one that breaks. Whether they do is for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
+    server.expect_ready_line()?;
     folder.write(check, "a.txt", b"hello")?;
-    for request in ["GET a.txt\n", "PUT 1 b\nx", "FOO\n"] {
+    let footprint = server.footprint()?;
+    for request in ["GET a.txt\n", "PUT 1 b\nx", "FOO\n", "PUT 1000 c\nhalf"] {
         let mut client = ask(&server, request)?;
         if let Err(Stop::Error(error)) = read_line(&mut client, &words::any_line(&server.name())) {
             return Err(error.into());
         }
+        client.reset()?;
+        // What a server says of a conversation it may say at its end.
+        server.await_footprint(&footprint)?;
     }
-    server.expect_ready_line()
+    server.expect_ready_line().map_err(|stop| match stop {
+        Stop::Failed(failure) => failure.because("log-on-stdout").into(),
+        other => other,
+    })
 }
 
 /// A file goes to the program's own server, is listed, and comes back.

@@ -1,17 +1,26 @@
 //! What the server promises of transfers: whole or not at all, in constant memory, at the same time, and with every error
 //! told.
 
+use grader::tcp::Buffers;
 use grader::wording::file_transfer as words;
-use grader::{Check, Connection, Failure, Program, Server, Symptom, Verdict};
+use grader::{Check, Connection, Failure, Program, Server, Stop, Symptom, Verdict};
 use sandbox::Disk;
 
 use crate::folder::{Folder, Snapshot, whole_or_old};
 use crate::talk::{SERVED, ask, begin_put, expect_err, expect_get, expect_ok, read_line, start};
+use crate::watch::{WRITTEN_TO, Watch};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 /// A transfer that is larger than any single read, and larger than a program's buffers.
 const LONG_BYTES: usize = 600_000;
+/// An old version of which the kernel's buffers hold only a part, and how much of it is read at once.
+const OLD_BYTES: usize = 6 << 20;
+const BEGUN_BYTES: usize = 1000;
+/// What a file is cut to when less than that has been sent.
+const SHRUNK_BYTES: u64 = 6 * MIB;
+/// A receive buffer of the grader's, which leaves most of a file to the server.
+const SMALL_BYTES: usize = 256 << 10;
 /// What a program may have in memory at the most.
 const PEAK_BYTES: u64 = 32 * MIB;
 /// What is moved in constant memory.
@@ -55,10 +64,12 @@ pub fn more_than_announced(check: &mut Check) -> Verdict {
     whole_or_old(folder.await_file(&server, "later.txt", b"abc"))
 }
 
-/// Half of a new version is there, and everybody gets the old one; then the new one is complete.
+/// Half of a new version is there, and everybody gets the old one; then the new one is complete, and a download of the old
+/// one that had begun goes on with that.
 pub fn overwrite(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
-    let (old, new) = (check.long_text(1000), check.long_text(LONG_BYTES));
+    let (mut old, new) = (check.long_text(BEGUN_BYTES), check.long_text(LONG_BYTES));
+    old.resize(OLD_BYTES, b'x');
     folder.write(check, "v", &old)?;
     let before = folder.snapshot()?;
     let mut client = begin_put(&server, "v", new.len())?;
@@ -67,11 +78,32 @@ pub fn overwrite(check: &mut Check) -> Verdict {
     client.await_read()?;
     folder.expect_hidden(&before)?;
     whole_or_old(folder.expect_file("v", &old))?;
-    whole_or_old(expect_get(&server, "v", &old))?;
+    let watch = Watch::of(&folder)?;
+    let mut download = slow_download(&server, "v")?;
+    whole_or_old(download.expect_bytes(&old[..BEGUN_BYTES]))?;
     client.send(rest)?;
     expect_ok(&server, &mut client)?;
     folder.await_file(&server, "v", &new)?;
+    watch.expect_one_step("v")?;
+    download.expect_bytes(&old[BEGUN_BYTES..]).map_err(|stop| match stop {
+        Stop::Failed(failure) if !failure.symptom.is_silence() => {
+            failure.because(WRITTEN_TO).into()
+        }
+        other => other,
+    })?;
     expect_get(&server, "v", &new)
+}
+
+/// Begins to get a file, of which not much fits into the kernel's buffer on this side: the server keeps the rest until the
+/// grader reads on.
+fn slow_download(server: &Server, name: &str) -> Verdict<Connection> {
+    let small = Buffers { receive_bytes: Some(SMALL_BYTES), send_bytes: None };
+    let mut client = Connection::open_with(server, server.address(), &small)?;
+    client.forget_sent();
+    client.stop_reading();
+    client.send(format!("GET {name}\n").as_bytes())?;
+    expect_ok(server, &mut client)?;
+    Ok(client)
 }
 
 /// How an upload breaks.
@@ -245,6 +277,8 @@ pub fn full_disk(check: &mut Check) -> Verdict {
         if line.starts_with(b"OK") {
             client.send(&bytes)?;
             let answered = expect_err(&server, &mut client, &request);
+            // With this the conversation ends, and a server has nothing left to wait for.
+            client.close();
             folder.await_as(&server, &before, "v")?;
             answered?;
         }
@@ -254,9 +288,10 @@ pub fn full_disk(check: &mut Check) -> Verdict {
 }
 
 /// The server refuses while the client is sending, and a little more comes after the refusal: a server that closed at once
-/// would answer that with a reset, which can take the refusal back. How long it drains is its own affair.
+/// would answer that with a reset, which can take the refusal back. How long it drains is its own affair. After the OK of a
+/// GET there is no refusal any more.
 pub fn refusal_arrives(check: &mut Check) -> Verdict {
-    let (server, _folder) = start(check)?;
+    let (server, folder) = start(check)?;
     let request = format!("PUT {} a/b", 4 * MIB);
     let mut client = server.connect()?;
     client.forget_sent();
@@ -269,5 +304,32 @@ pub fn refusal_arrives(check: &mut Check) -> Verdict {
         let (expected, got) = words::takes_all(&server.name());
         return check.fail(Symptom::Reset, expected, got);
     }
-    Ok(())
+    client.close();
+    ends_early(check, &server, &folder)
+}
+
+/// A file becomes shorter while it is on its way: a client takes whatever comes now for its bytes.
+fn ends_early(check: &Check, server: &Server, folder: &Folder) -> Verdict {
+    const WHOLE_BYTES: u64 = 2 * SHRUNK_BYTES;
+
+    folder.write_hollow(check, "shrinks", WHOLE_BYTES)?;
+    let mut client = slow_download(server, "shrinks")?;
+    client.expect_bytes(&[0; BEGUN_BYTES])?;
+    fs_err::OpenOptions::new()
+        .write(true)
+        .open(folder.path().join("shrinks"))?
+        .set_len(SHRUNK_BYTES)?;
+    check.note(words::grader_cuts(&folder.shown("shrinks"), SHRUNK_BYTES));
+    let rest = match client.read_to_end(WHOLE_BYTES as usize) {
+        // That it waits for bytes that are gone concerns nobody but whoever cut the file.
+        Err(Stop::Failed(failure)) if failure.symptom.is_silence() => return Ok(()),
+        rest => rest?,
+    };
+    if rest == vec![0; rest.len()] {
+        return Ok(());
+    }
+    let place = rest.iter().position(|byte| *byte != 0).unwrap_or_default();
+    let (expected, got) = words::only_its_bytes(&server.name(), (BEGUN_BYTES + place) as u64);
+    let got = format!("{got}:\n{}", words::line(&rest[place..]));
+    check.fail(Symptom::Named("err-among-the-data"), expected, got)
 }

@@ -4,6 +4,9 @@
 //! (its last arm) and `resolve`. `server.rs` (with `conversation.rs`) and `client.rs` are the
 //! two sides; both speak `protocol.rs` and store files with `store.rs`. The task is in `README.md`.
 
+// Some of what is given is not called by anything yet. Take this line out when you have finished.
+#![allow(dead_code)]
+
 use std::env;
 use std::ffi::OsString;
 use std::fmt::Display;

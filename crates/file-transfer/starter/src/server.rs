@@ -34,6 +34,7 @@ pub fn run(address: &str, folder: &str) -> Result<()> {
 }
 
 /// A socket that listens on the first address of `HOST:PORT` that can be had; says so on stdout.
+/// Its `local_addr` is a `SockAddr`, which cannot be printed: `as_socket` gives what can.
 fn open_listener(address: &str) -> Result<Socket> {
     let candidates = resolve(address)?;
     todo!("listen on one of {candidates:?}, backlog {BACKLOG}; print where; you did it in tcp-echo")

@@ -128,6 +128,50 @@ pub fn hidden(folder: &str, new: &[String]) -> (String, String) {
     )
 }
 
+/// How a name gets its new file.
+pub fn in_one_step(path: &str) -> String {
+    format!(
+        "{} gets its new file in one step: a rename in the same folder, from a name that begins with a dot",
+        name(path)
+    )
+}
+
+/// The bytes went to the name itself.
+pub fn written_to(path: &str) -> String {
+    format!("bytes were written to {} itself (inotify: IN_MODIFY)", name(path))
+}
+
+/// The name had no file for a moment.
+pub fn gone_meanwhile(path: &str) -> String {
+    format!(
+        "{} was taken away first (inotify: IN_DELETE or IN_MOVED_FROM): for a moment there was no file",
+        name(path)
+    )
+}
+
+/// A file of another folder got the name.
+pub fn from_elsewhere(path: &str) -> String {
+    format!("a file from another folder was renamed to {}", name(path))
+}
+
+/// A file that could be seen got the name.
+pub fn from_in_sight(from: &str, to: &str) -> String {
+    format!("{} was renamed to {}", name(from), name(to))
+}
+
+/// Bytes after the OK of a GET that are none of the file's.
+pub fn only_its_bytes(who: &str, came: u64) -> (String, String) {
+    (
+        format!("{who} sends bytes of the file, all of them 0, and ends early"),
+        format!("after {} of the file's there came others", byte_count(came)),
+    )
+}
+
+/// A file becomes shorter while it is on its way.
+pub fn grader_cuts(path: &str, size: u64) -> String {
+    format!("the grader cuts the file {} to {}", name(path), byte_count(size))
+}
+
 /// Something that should be as it was and is not.
 pub fn as_before(path: &str) -> String {
     format!("{} is as it was before", name(path))
