@@ -33,7 +33,7 @@ const PATIENCE: u32 = 6;
 const ENOUGH: Duration = Duration::from_secs(20);
 /// A program that uses so many times as much processor time as a copy is too slow on any machine.
 const PROCESSOR_RATIO: f64 = 5.0;
-/// How many runs show that.
+/// How many runs show that, if there is time for them.
 const SURE_AFTER: usize = 2;
 
 /// What one transfer took.
@@ -106,13 +106,13 @@ fn measure(
             return Ok(());
         }
         let is_complete = runs.len() >= RUNS;
-        if (is_complete && scatter(copies) <= RATIO)
-            || (runs.len() >= SURE_AFTER && is_laborious(&runs, copies))
-        {
+        let is_late = began.elapsed() > ENOUGH;
+        let is_sure = runs.len() >= SURE_AFTER || is_late;
+        if (is_complete && scatter(copies) <= RATIO) || (is_sure && is_laborious(&runs, copies)) {
             let (expected, got) = words::too_slow(direction.role, limit, best);
             return Err(Failure::new(Symptom::Named("too-slow"), expected, got).into());
         }
-        if is_complete || began.elapsed() > ENOUGH {
+        if is_complete || is_late {
             check.note(words::cannot_tell());
             return Ok(());
         }
