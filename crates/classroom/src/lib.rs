@@ -6,6 +6,7 @@
 
 pub mod assignment;
 pub mod batch;
+pub mod export;
 pub mod moment;
 pub mod rehearse;
 pub mod results;
@@ -24,6 +25,11 @@ pub mod terminal;
 #[path = "../../../xtask/src/workspace.rs"]
 pub mod workspace;
 
+/// What [`interrupt`] asks of the runner's quiz: there is none here, so no terminal to mend.
+mod quiz {
+    pub fn restore_terminal() {}
+}
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +46,7 @@ struct Line {
 enum Command {
     Batch(batch::Arguments),
     Rehearse(rehearse::Arguments),
+    Export(export::Arguments),
 }
 
 /// The whole program, but for [`sandbox::keeper_main_if_asked`], which comes before it.
@@ -56,5 +63,6 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
     match &line.command {
         Command::Batch(arguments) => batch::run(arguments),
         Command::Rehearse(arguments) => rehearse::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
     }
 }
