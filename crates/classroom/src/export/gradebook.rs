@@ -238,7 +238,7 @@ impl Filler<'_> {
             let Some((count, place)) = most.filter(|(count, _)| *count > 0) else { continue };
             let column = usize::MAX - place;
             let enough = known.len().min(rows);
-            if count * 2 >= enough {
+            if count * 2 > enough {
                 chosen.push((kind, column));
             } else if count > best.0 {
                 best = (count, enough, column);
