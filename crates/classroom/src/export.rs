@@ -161,9 +161,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         arguments.roster.as_deref(),
     )?;
     let mut told = match &arguments.format {
-        Format::Csv => one_file(arguments, &class, || {
-            Ok((table::write(&class)?, Told { done: "the class".to_owned(), ..Told::default() }))
-        })?,
+        Format::Csv => table_of(arguments, &class)?,
         Format::Sheet(system, path) => fill_sheet(arguments, &class, *system, path)?,
         Format::JPlag | Format::Dolos => handed_in_files(arguments, &class)?,
         _ => documents(arguments, &class)?,
@@ -203,28 +201,17 @@ fn refuse_useless(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One file for the class, or standard output.
-fn one_file(
-    arguments: &Arguments,
-    class: &Class,
-    content: impl FnOnce() -> anyhow::Result<(Vec<u8>, Told)>,
-) -> anyhow::Result<Told> {
+/// The class as one table, in a file or on standard output.
+fn table_of(arguments: &Arguments, class: &Class) -> anyhow::Result<Told> {
     let file = arguments.out.as_deref().map(|path| out::file(path, arguments.force)).transpose()?;
-    let (bytes, mut told) = content()?;
-    match (&file, &arguments.out) {
-        (Some(file), Some(path)) => {
-            file.write(&bytes)?;
-            told.done = format!("{} of {} in {}", told.done, class.len(), path.display());
-            if told.done.starts_with("the class") {
-                told.done = format!("{} submissions in {}", class.len(), path.display());
-            }
-        }
-        _ => {
-            output::print(&bytes)?;
-            told.done.clear();
-        }
-    }
-    Ok(told)
+    let table = table::write(class)?;
+    let (Some(file), Some(path)) = (file, &arguments.out) else {
+        output::print(&table)?;
+        return Ok(Told::default());
+    };
+    file.write(&table)?;
+    let done = format!("{} submissions in {}", class.len(), path.display());
+    Ok(Told { done, ..Told::default() })
 }
 
 fn fill_sheet(

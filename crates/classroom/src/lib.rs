@@ -9,6 +9,7 @@ pub mod batch;
 pub mod export;
 pub mod moment;
 pub mod rehearse;
+pub mod report;
 pub mod results;
 
 // The runner's own, which this crate cannot depend on: it is a program.
@@ -47,6 +48,7 @@ enum Command {
     Batch(batch::Arguments),
     Rehearse(rehearse::Arguments),
     Export(export::Arguments),
+    Report(report::Arguments),
 }
 
 /// The whole program, but for [`sandbox::keeper_main_if_asked`], which comes before it.
@@ -64,5 +66,6 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Command::Batch(arguments) => batch::run(arguments),
         Command::Rehearse(arguments) => rehearse::run(arguments),
         Command::Export(arguments) => export::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
     }
 }

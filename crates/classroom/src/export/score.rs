@@ -186,6 +186,14 @@ impl Rules {
 }
 
 impl Score {
+    /// The points without extra credit, with their share of what lateness took.
+    pub fn core_points(&self) -> f64 {
+        if self.earned == 0.0 {
+            return 0.0;
+        }
+        (self.earned - self.extra) * self.scored.points / self.earned
+    }
+
     /// The points of one module, with its share of what lateness took.
     pub fn module_points(&self, module: &ScoredModule) -> f64 {
         let earned: u32 = module.checks.iter().map(|check| check.points).sum();

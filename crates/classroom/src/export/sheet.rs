@@ -110,7 +110,7 @@ impl Sheet {
 
     fn quoted(&self, text: &str, always: bool) -> Vec<u8> {
         let special = |byte: &u8| matches!(byte, b'"' | b'\r' | b'\n') || *byte == self.delimiter;
-        if always || text.as_bytes().iter().any(|byte| special(byte)) {
+        if always || text.as_bytes().iter().any(special) {
             return format!("\"{}\"", text.replace('"', "\"\"")).into_bytes();
         }
         text.as_bytes().to_vec()
