@@ -268,8 +268,8 @@ fn documents(arguments: &Arguments, class: &Class) -> anyhow::Result<Told> {
     let origin = (arguments.classroom.as_deref(), arguments.slug.as_deref());
     if arguments.format == Format::Classroom50 && !matches!(origin, (Some(_), Some(_))) {
         bail!(
-            "classroom50 also needs --classroom and --slug, the short names of the classroom and of \
-             the assignment"
+            "classroom50 also needs --classroom and --slug, the short names of the classroom \
+             and of the assignment"
         );
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

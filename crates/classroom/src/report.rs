@@ -1,8 +1,8 @@
 //! `cargo xtask report`: one HTML file for whoever teaches the class.
 //!
 //! The file needs no server, no script and nothing from elsewhere, and says so itself: its policy
-//! (`Content-Security-Policy`) lets a browser load nothing. The results are read twice, each when its
-//! turn comes, so a large class takes no more memory than a small one but for a line each.
+//! (`Content-Security-Policy`) lets a browser load nothing. The results are read one after the
+//! other, so a large class takes no more memory than a small one but for a line each.
 
 mod html;
 mod learner;
@@ -136,7 +136,8 @@ fn begin(page: &mut Page, class: &Class, survey: &Survey) -> io::Result<()> {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" \
          content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"robots\" content=\"noindex\">\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n\
+         <meta name=\"robots\" content=\"noindex\">\n\
          <title>{title}: report</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
          <a class=\"skip\" href=\"#learners\">Skip to the learners</a>\n\
          <header class=\"overview\">\n<h1>{title}</h1>\n"

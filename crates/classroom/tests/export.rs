@@ -191,7 +191,8 @@ fn the_table_guards_texts_and_gives_an_error_no_points() {
 }
 
 /// As Canvas writes it in a German browser: semicolons, decimal commas, a byte-order mark.
-const CANVAS: &str = "\u{feff}Student;ID;SIS User ID;SIS Login ID;Section;Echo (4711);\"Quiz; 1 (12)\";Final Score\r\n\
+const CANVAS: &str = "\u{feff}Student;ID;SIS User ID;SIS Login ID;Section;Echo (4711);\
+    \"Quiz; 1 (12)\";Final Score\r\n\
     ;;;;;Manual Posting;;\r\n\
     \"    Points Possible\";;;;;100,00;5;(read only)\r\n\
     \"Lovelace, Ada\";9001;100;ada;\"A, B\";;\"4\";1\r\n\
@@ -211,7 +212,8 @@ fn canvas_sheet_is_filled_by_id_and_otherwise_untouched() {
     ended.is(
         1,
         &[
-            "2 filled in the column \"Echo (4711)\"; people by \"SIS User ID\" and \"SIS Login ID\"",
+            "2 filled in the column \"Echo (4711)\"",
+            "people by \"SIS User ID\" and \"SIS Login ID\"",
             "since the sheet says \"EX\": Heidi Ö",
             "1 had other points in the sheet",
             "keep an empty cell (1): Judy",
@@ -246,8 +248,10 @@ fn a_sheet_of_another_maximum_is_converted_only_when_asked() {
 
 /// As Moodle writes it in German; the number of the participant is not that of the school.
 const MOODLE: &str = "ID,\"Vollständiger Name\",E-Mail-Adresse,Status,Bewertung,Bestwertung,\
-    \"Bewertung kann geändert werden\",\"Zuletzt geändert (Bewertung)\",\"Feedback als Kommentar\"\n\
-    Teilnehmer/in4711,\"Ada Lovelace\",ADA@example.org,\"Zur Bewertung abgegeben - \",,100.00,Ja,-,\n\
+    \"Bewertung kann geändert werden\",\"Zuletzt geändert (Bewertung)\",\
+    \"Feedback als Kommentar\"\n\
+    Teilnehmer/in4711,\"Ada Lovelace\",ADA@example.org,\"Zur Bewertung abgegeben - \",,\
+    100.00,Ja,-,\n\
     Teilnehmer/in4712,Grace,grace@example.org,-,12.00,100.00,Ja,\"Mo, 1. Dez 2026\",\"gut\"\n\
     Teilnehmer/in4713,Heidi,heidi@example.org,-,60.00,100.00,Ja,-,\n\
     Teilnehmer/in4714,Otto,otto@example.org,-,,100.00,Ja,-,\n";
@@ -268,10 +272,17 @@ fn moodle_sheet_is_filled_in_any_language() {
         ],
     );
     let expected = MOODLE
-        .replace("abgegeben - \",,100.00,Ja,-,\n", "abgegeben - \",100,100.00,Ja,-,100 of 100 points; not passed: tcp-echo/later\n")
+        .replace(
+            "abgegeben - \",,100.00,Ja,-,\n",
+            "abgegeben - \",100,100.00,Ja,-,100 of 100 points; not passed: tcp-echo/later\n",
+        )
         .replace("-,12.00,", "-,60,")
         // The same number stays as it is written.
-        .replace("-,60.00,100.00,Ja,-,\n", "-,60.00,100.00,Ja,-,\"60 of 100 points; not passed: tcp-echo/half-close, tcp-echo/later\"\n");
+        .replace(
+            "-,60.00,100.00,Ja,-,\n",
+            "-,60.00,100.00,Ja,-,\"60 of 100 points; not passed: tcp-echo/half-close, \
+             tcp-echo/later\"\n",
+        );
     assert_eq!(text(&desk.path("filled.csv")), expected);
 }
 

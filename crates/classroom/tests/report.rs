@@ -156,8 +156,8 @@ fn misconceptions_are_those_of_the_known_wrong_programs() {
     let wrong: toml::Table =
         std::fs::read_to_string(wrong).expect("read it").parse().expect("a wrong.toml");
     let symptom = |id: &str| {
-        let shows = wrong["shows"].as_array().expect("shows").iter();
-        let shown = shows.filter(|shown| shown["check"].as_str() == Some(id)).next();
+        let mut shows = wrong["shows"].as_array().expect("shows").iter();
+        let shown = shows.find(|shown| shown["check"].as_str() == Some(id));
         shown.and_then(|shown| shown["symptom"].as_str()).unwrap_or("stalled").to_owned()
     };
     let fails = wrong["fails"].as_array().expect("fails").iter().filter_map(toml::Value::as_str);

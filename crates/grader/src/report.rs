@@ -1,4 +1,5 @@
-//! The result of a grading, as data. `report/text.rs`, `report/json.rs` and `report/formats` tell it.
+//! The result of a grading, as data. `report/text.rs`, `report/json.rs` and those in
+//! `report/formats` tell it.
 
 pub mod formats;
 pub mod json;

@@ -27,9 +27,10 @@ pub fn prairielearn(scored: &Scored) -> Vec<u8> {
             .checks()
             .filter(|(_, check)| !check.hidden)
             .map(|(module, check)| {
+                let promise = check.feedback.as_ref().map(|told| plain(&told.promise));
                 json!({
                     "name": plain(&format!("{}: {}", module.name, check.title)),
-                    "description": check.feedback.as_ref().map_or(String::new(), |told| plain(&told.promise)),
+                    "description": promise.unwrap_or_default(),
                     "points": check.points,
                     "max_points": check.max_points,
                     "message": worth(check),

@@ -116,6 +116,24 @@ struct Filler<'a> {
     lost: usize,
 }
 
+/// What is counted while rows are filled.
+#[derive(Default)]
+struct Counts {
+    filled: usize,
+    replaced: usize,
+    capped: usize,
+    remarks_kept: usize,
+    /// Who handed in nothing and keeps an empty cell.
+    without: Vec<String>,
+}
+
+/// How the sheet writes points.
+struct Scale {
+    maximum: Option<f64>,
+    factor: f64,
+    decimal_comma: bool,
+}
+
 impl Filler<'_> {
     fn run(&mut self, key: Option<usize>) -> anyhow::Result<()> {
         let columns = match key {
@@ -123,7 +141,8 @@ impl Filler<'_> {
             None => self.key_columns()?,
         };
         let maximum = self.maximum();
-        let scale = self.scale(maximum)?;
+        let factor = self.factor(maximum)?;
+        let scale = Scale { maximum, factor, decimal_comma: self.has_decimal_comma() };
         let owners = self.owners(&columns);
         let mut by_person: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (row, owner) in &owners {
@@ -131,88 +150,98 @@ impl Filler<'_> {
                 by_person.entry(*owner).or_default().push(*row);
             }
         }
-        let (mut filled, mut changed, mut capped, mut kept) = (0, 0, 0, 0);
-        let mut without = Vec::new();
-        let has_comma = self.has_decimal_comma();
-        for (index, rows) in &by_person {
-            let person = &self.people[*index];
-            if person.disputed {
-                continue;
-            }
-            if rows.len() > 1 {
-                self.notes.push(format!(
-                    "left alone, since {} rows are {}'s: {}",
-                    rows.len(),
-                    person.label,
-                    rows.iter().map(|row| (row + 1).to_string()).collect::<Vec<_>>().join(", ")
-                ));
-                self.lost += 1;
-                continue;
-            }
-            let row = rows[0];
-            let (points, remark) = match &person.points {
-                Some((points, _, remark)) => (points * scale, remark.clone()),
-                None if self.choices.missing_as_zero => (0.0, "nothing was handed in".to_owned()),
-                None => {
-                    without.push(person.label.clone());
-                    continue;
-                }
-            };
-            // Moodle refuses a grade above the maximum.
-            let is_above = self.system == System::Moodle && maximum.is_some_and(|max| points > max);
-            capped += usize::from(is_above);
-            let points = maximum.filter(|_| is_above).unwrap_or(points);
-            let old = self.sheet.text(row, self.grade);
-            let is_open = matches!(old.as_str(), "" | "-" | "–");
-            match numeric(&old) {
-                None if !is_open => {
-                    let old = printable(&old);
-                    self.notes.push(format!(
-                        "left alone, since the sheet says {old:?}: {}",
-                        person.label
-                    ));
-                    self.lost += 1;
-                    continue;
-                }
-                // The same number stays as it is written.
-                Some(old) if (old - points).abs() < 0.005 => {}
-                _ => {
-                    changed += usize::from(!is_open);
-                    let text = number(points);
-                    let text = if has_comma { text.replace('.', ",") } else { text };
-                    self.sheet.set(row, self.grade, &text);
-                }
-            }
-            filled += 1;
-            if let Some(column) = self.comments {
-                if self.sheet.text(row, column).is_empty() {
-                    self.sheet.set(row, column, &guarded(&remark));
-                } else {
-                    kept += 1;
-                }
+        let mut counts = Counts::default();
+        for (person, rows) in &by_person {
+            match rows.as_slice() {
+                [row] => self.fill_row(*person, *row, &scale, &mut counts),
+                several => self.leave_several(*person, several),
             }
         }
-        self.tell_rows(&owners, &by_person, &without);
+        self.tell_rows(&owners, &by_person, &counts.without);
+        self.tell_counts(&columns, &counts);
+        Ok(())
+    }
+
+    fn leave_several(&mut self, person: usize, rows: &[usize]) {
+        let lines: Vec<String> = rows.iter().map(|row| (row + 1).to_string()).collect();
+        self.notes.push(format!(
+            "left alone, since {} rows are {}'s: {}",
+            rows.len(),
+            self.people[person].label,
+            lines.join(", ")
+        ));
+        self.lost += 1;
+    }
+
+    fn fill_row(&mut self, person: usize, row: usize, scale: &Scale, counts: &mut Counts) {
+        let person = &self.people[person];
+        if person.disputed {
+            return;
+        }
+        let (points, remark) = match &person.points {
+            Some((points, _, remark)) => (points * scale.factor, remark.clone()),
+            None if self.choices.missing_as_zero => (0.0, "nothing was handed in".to_owned()),
+            None => {
+                counts.without.push(person.label.clone());
+                return;
+            }
+        };
+        // Moodle refuses a grade above the maximum.
+        let ceiling = scale.maximum.filter(|_| self.system == System::Moodle);
+        let is_above = ceiling.is_some_and(|ceiling| points > ceiling);
+        let points = ceiling.map_or(points, |ceiling| points.min(ceiling));
+        let old = self.sheet.text(row, self.grade);
+        let is_open = matches!(old.as_str(), "" | "-" | "–");
+        match numeric(&old) {
+            None if !is_open => {
+                let (old, label) = (printable(&old), &person.label);
+                self.notes.push(format!("left alone, since the sheet says {old:?}: {label}"));
+                self.lost += 1;
+                return;
+            }
+            // The same number stays as it is written.
+            Some(old) if (old - points).abs() < 0.005 => {}
+            _ => {
+                counts.replaced += usize::from(!is_open);
+                let text = number(points);
+                let text = if scale.decimal_comma { text.replace('.', ",") } else { text };
+                self.sheet.set(row, self.grade, &text);
+            }
+        }
+        counts.filled += 1;
+        counts.capped += usize::from(is_above);
+        if let Some(column) = self.comments {
+            if self.sheet.text(row, column).is_empty() {
+                self.sheet.set(row, column, &guarded(&remark));
+            } else {
+                counts.remarks_kept += 1;
+            }
+        }
+    }
+
+    fn tell_counts(&mut self, columns: &[(Kind, usize)], counts: &Counts) {
         for (count, what) in [
-            (changed, "had other points in the sheet, which are replaced"),
-            (capped, "had more than the maximum, which Moodle refuses; they got the maximum"),
-            (kept, "have a remark in the sheet already, which stays"),
+            (counts.replaced, "had other points in the sheet, which are replaced"),
+            (
+                counts.capped,
+                "had more than the maximum, which Moodle refuses; they got the maximum",
+            ),
+            (counts.remarks_kept, "have a remark in the sheet already, which stays"),
         ] {
             if count > 0 {
                 self.notes.push(format!("{count} {what}"));
             }
         }
-        let heading = printable(&self.sheet.text(0, self.grade));
+        let heading = |column: usize| format!("{:?}", printable(&self.sheet.text(0, column)));
         let keys: BTreeSet<usize> = columns.iter().map(|(_, column)| *column).collect();
-        let keys: Vec<String> = keys
-            .into_iter()
-            .map(|column| format!("{:?}", printable(&self.sheet.text(0, column))))
-            .collect();
-        self.notes.insert(
-            0,
-            format!("{filled} filled in the column {heading:?}; people by {}", keys.join(" and ")),
+        let keys: Vec<String> = keys.into_iter().map(heading).collect();
+        let told = format!(
+            "{} filled in the column {}; people by {}",
+            counts.filled,
+            heading(self.grade),
+            keys.join(" and ")
         );
-        Ok(())
+        self.notes.insert(0, told);
     }
 
     /// The columns that say whose a row is: for each kind of name, the one that fits most people.
@@ -376,7 +405,7 @@ impl Filler<'_> {
     }
 
     /// By how much points are multiplied.
-    fn scale(&self, maximum: Option<f64>) -> anyhow::Result<f64> {
+    fn factor(&self, maximum: Option<f64>) -> anyhow::Result<f64> {
         let own = self.people.iter().find_map(|person| person.points.as_ref());
         let own = own.map(|(_, maximum, _)| f64::from(*maximum)).filter(|own| *own > 0.0);
         match (maximum, own) {

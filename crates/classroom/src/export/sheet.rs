@@ -248,8 +248,8 @@ mod tests {
             b"\xef\xbb\xbfN\xc3\xa4me;\"No;te\";x\r\n\"a \"\"q\"\"\nb\";\"1\"; \r\n\xff;;\r\n;2";
         assert_eq!(changed(original, &[]), original);
         let new = changed(original, &[(1, 1, "9"), (2, 2, "a;b"), (3, 1, "7")]);
-        let expected =
-            b"\xef\xbb\xbfN\xc3\xa4me;\"No;te\";x\r\n\"a \"\"q\"\"\nb\";\"9\"; \r\n\xff;;\"a;b\"\r\n;7";
+        let expected = b"\xef\xbb\xbfN\xc3\xa4me;\"No;te\";x\r\n\
+            \"a \"\"q\"\"\nb\";\"9\"; \r\n\xff;;\"a;b\"\r\n;7";
         assert_eq!(new, expected);
     }
 

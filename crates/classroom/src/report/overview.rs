@@ -83,7 +83,7 @@ fn distribution(page: &mut Page, survey: &Survey) -> io::Result<()> {
     page.markup("<p>Of the points without extra credit, after what lateness took.</p>\n")?;
     let mut bars = [0_usize; BARS];
     for share in survey.shares() {
-        // A share just below a border is told as what it rounds to nowhere else either.
+        // What is a border but for rounding counts as one.
         let bar = ((share + 0.005) / 10.0).floor().max(0.0) as usize;
         bars[bar.min(BARS - 1)] += 1;
     }
@@ -94,8 +94,8 @@ fn distribution(page: &mut Page, survey: &Survey) -> io::Result<()> {
     let (width, height) = (BARS * BAR_WIDTH, ABOVE + BAR_HEIGHT + BELOW);
     let mut drawing = format!(
         "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"bars\">\n\
-         <title id=\"bars\">How many submissions have how many percent of the core points; the table \
-         below has the numbers.</title>\n"
+         <title id=\"bars\">How many submissions have how many percent of the core points; the \
+         table below has the numbers.</title>\n"
     );
     let floor = ABOVE + BAR_HEIGHT;
     for (bar, count) in bars.iter().enumerate() {
@@ -155,7 +155,7 @@ fn checks(page: &mut Page, survey: &Survey) -> io::Result<()> {
 
 fn check_row(page: &mut Page, count: &CheckCount) -> io::Result<()> {
     let tried = count.passed + count.failed;
-    let share = if tried == 0 { 0 } else { 100 * count.failed / tried };
+    let share = (100 * count.failed).checked_div(tried).unwrap_or(0);
     let mut not_tried = count.skipped.to_string();
     if count.unsupported > 0 {
         _ = write!(not_tried, ", and {} where it cannot be shown", count.unsupported);

@@ -4,7 +4,8 @@
 //! contract", and `schemas/result-v1.schema.json` of that repository. Scores are whole numbers and
 //! not above their maximum, so extra points fill up what is missing and no more. Tests that do not
 //! count or are extra have a maximum of 0, with the points beside it as `extra-points`, which the
-//! contract lets pass. Classroom 50's runner stamps `owner`, `assignment_type` and `datetime` again.
+//! contract lets pass. Classroom 50's runner stamps `owner`, `assignment_type` and `datetime`
+//! again.
 
 use std::env;
 
