@@ -26,11 +26,6 @@ pub mod terminal;
 #[path = "../../../xtask/src/workspace.rs"]
 pub mod workspace;
 
-/// What [`interrupt`] asks of the runner's quiz: there is none here, so no terminal to mend.
-mod quiz {
-    pub fn restore_terminal() {}
-}
-
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
