@@ -34,6 +34,7 @@ const NAMES: usize = 20;
 
 /// Hand in the points, in the form of a gradebook.
 #[derive(Debug, Args)]
+#[command(next_line_help = true)]
 pub struct Arguments {
     /// The folder that `batch` wrote the results to.
     #[arg(value_name = "RESULTS")]
