@@ -4,12 +4,13 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 use grader::manifest::Manifest;
 use grader::module::{Module, Target};
+use grader::report::formats::{self, Scored, classroom50};
 use grader::report::text::TextOptions;
 use grader::report::{self, ModuleReport, Report, Status};
 use sandbox::Sandbox;
@@ -66,6 +67,18 @@ enum Format {
     Text,
     /// One JSON document of the schema `grade/v1`.
     Json,
+    /// JUnit's XML, for CI servers.
+    Junit,
+    /// Gradescope's results.json.
+    Gradescope,
+    /// Classroom 50's result.json, in Classroom 50's own runner.
+    #[value(name = "classroom50")]
+    Classroom50,
+    /// check50's JSON report.
+    #[value(name = "check50")]
+    Check50,
+    /// The results.json of an Exercism test runner, version 3.
+    Exercism,
 }
 
 /// One module, and what of it is to be graded.
@@ -111,6 +124,10 @@ impl Arguments {
 /// Wrong usage, or a machine that cannot grade.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let out = arguments.out.as_deref().map(ResultFile::prepare).transpose()?;
+    if arguments.format == Format::Classroom50 {
+        // What is missing is said before the grading, not after it.
+        classroom50_origin()?;
+    }
     let seed = arguments.seed.unwrap_or_else(random_seed);
     let report = match grade(arguments, seed) {
         Ok(report) => report,
@@ -296,14 +313,32 @@ fn tell(arguments: &Arguments, report: &Report, out: Option<&ResultFile>) -> any
     let in_format = |colour: bool| match arguments.format {
         Format::Text => text(colour),
         Format::Json => json(report),
+        Format::Junit => Ok(formats::junit::write(&Scored::of(report))),
+        Format::Gradescope => Ok(formats::gradescope::write(&Scored::of(report))),
+        Format::Classroom50 => Ok(classroom50::write(&Scored::of(report), &classroom50_origin()?)),
+        Format::Check50 => Ok(formats::check50::write(&Scored::of(report))),
+        Format::Exercism => Ok(formats::exercism::write(&Scored::of(report))),
     };
     if let Some(file) = out {
         file.write(&plain(in_format(false)?))?;
     }
-    if out.is_none() && arguments.format == Format::Json {
-        return output::print(&json(report)?);
+    if out.is_none() && arguments.format != Format::Text {
+        return output::print(&in_format(false)?);
     }
     output::print(&links::linked(text(terminal::stdout_colours())?))
+}
+
+/// Which submission is graded, as Classroom 50's runner says it.
+fn classroom50_origin() -> anyhow::Result<classroom50::Origin> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = formats::utc(i64::try_from(now).unwrap_or_default());
+    classroom50::Origin::from_environment(now).map_err(|missing| {
+        anyhow!(
+            "--format classroom50 writes the result of a submission, which Classroom 50's runner \
+             names in the environment; not set: {}",
+            missing.join(", ")
+        )
+    })
 }
 
 fn plain(told: Vec<u8>) -> Vec<u8> {

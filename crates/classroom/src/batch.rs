@@ -16,7 +16,7 @@ mod progress;
 pub mod roster;
 pub mod run;
 pub mod toolchain;
-mod unpack;
+pub mod unpack;
 pub mod worker;
 
 use std::collections::hash_map::RandomState;

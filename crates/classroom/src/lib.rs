@@ -6,8 +6,10 @@
 
 pub mod assignment;
 pub mod batch;
+pub mod export;
 pub mod moment;
 pub mod rehearse;
+pub mod report;
 pub mod results;
 
 // The runner's own, which this crate cannot depend on: it is a program.
@@ -40,6 +42,8 @@ struct Line {
 enum Command {
     Batch(batch::Arguments),
     Rehearse(rehearse::Arguments),
+    Export(export::Arguments),
+    Report(report::Arguments),
 }
 
 /// The whole program, but for [`sandbox::keeper_main_if_asked`], which comes before it.
@@ -56,5 +60,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
     match &line.command {
         Command::Batch(arguments) => batch::run(arguments),
         Command::Rehearse(arguments) => rehearse::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
     }
 }

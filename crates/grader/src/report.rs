@@ -1,5 +1,7 @@
-//! The result of a grading, as data. `report/text.rs` and `report/json.rs` tell it.
+//! The result of a grading, as data. `report/text.rs`, `report/json.rs` and those in
+//! `report/formats` tell it.
 
+pub mod formats;
 pub mod json;
 pub mod text;
 
