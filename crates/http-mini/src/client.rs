@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use grader::wording::http_mini as words;
-use grader::{Check, Stop, Symptom, Verdict};
+use grader::{Check, Finished, Stop, Symptom, Verdict};
 
 use crate::answer;
 use crate::peer::{self, Exchange, finish, ok, run, takes, with_status};
-use crate::visit::WRONG_HEADER;
+use crate::visit::{WRONG_HEADER, told_as};
 
 /// A chunked body, and what is in it: sizes beyond 9, letters in both cases, line ends that belong
 /// to the body.
@@ -128,7 +128,17 @@ pub fn chunked(check: &mut Check) -> Verdict {
     chunks.extend_from_slice(b"\r\n0\r\n\r\n");
     run(check, &ok(&[CHUNKED], &chunks), false)?.expect_status(&[0])?.expect_stdout(&body)?;
     run(check, &ok(&[CHUNKED], b"0\r\n\r\n"), false)?.expect_status(&[0])?.expect_stdout(b"")?;
-    Ok(())
+    let both = ok(&["Content-Length: 5", CHUNKED], CHUNKS);
+    told_as(overruled(&run(check, &both, true)?), Symptom::WrongStdout, "length-first")
+}
+
+/// With a length as well the chunks hold, or the answer is none: RFC 9112, section 6.3, allows a
+/// client to take it for an attack.
+fn overruled(finished: &Finished) -> Verdict {
+    if finished.status() == Some(1) {
+        return finished.expect_some_error().map(drop);
+    }
+    finished.expect_status(&[0])?.expect_stdout(IN_CHUNKS).map(drop)
 }
 
 /// Header and body come byte by byte; so does a chunked body, if chunks are understood at all.
@@ -239,6 +249,20 @@ pub fn garbage(check: &mut Check) -> Verdict {
     ];
     for answer in garbage {
         run(check, answer, true)?.expect_status(&[1])?.expect_some_error()?;
+    }
+    let nearly = [
+        "ICY/1.1 200 OK",
+        "ICY 200 OK",
+        "HTTP/1.1 20 OK",
+        "HTTP/1.1 2000 OK",
+        "HTTP/1.1 0200 OK",
+        "HTTP/1.1 2x0 OK",
+    ];
+    for line in nearly {
+        let answer = with_status(line, &["Content-Length: 2"], b"hi");
+        let finished = run(check, &answer, true)?;
+        told_as(finished.expect_status(&[1]), Symptom::WrongStatus, "nearly-http")?
+            .expect_some_error()?;
     }
     // A size that is none is garbage too, for a client that knows chunks.
     if takes(check, &ok(&[CHUNKED], CHUNKS), IN_CHUNKS)? {

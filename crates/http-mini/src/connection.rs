@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use grader::tcp::{Buffers, End};
 use grader::wording::http_mini as words;
-use grader::{Check, Server, Symptom, Verdict};
+use grader::{Check, Server, Stop, Symptom, Verdict};
 
 use crate::site::{Site, start};
 use crate::visit::Visit;
 
+const MALFORMED: &str = "POST  /hello.txt HTTP/1.1";
 /// A body that is short enough to be consumed: up to 64 KiB are.
 const BODY_BYTES: usize = 64_000;
 /// What a client would upload that takes its time.
@@ -21,6 +22,12 @@ const AFTER_ANSWER_BYTES: usize = 128 << 10;
 const IN_TIME: Duration = Duration::from_millis(600);
 /// How often a grader that was too late tries again.
 const UPLOADS: u32 = 8;
+/// How long a client pauses after the answer, and then sends on.
+const PAUSE: Duration = Duration::from_millis(500);
+/// A connection that broke before this time was drained for less than 1 s, whatever the clocks say.
+const SURELY_EARLY: Duration = Duration::from_millis(950);
+/// How often a client pauses if the machine is too slow to tell.
+const PAUSES: u32 = 3;
 
 /// After an answer the next request goes on the same connection, whatever the status was.
 pub fn keep_alive(check: &mut Check) -> Verdict {
@@ -129,18 +136,76 @@ fn expect_next(visit: &mut Visit, line: &str, wanted: &[u8]) -> Verdict {
 
 /// The client uploads without looking. When the answer has come it sends more, which must not break
 /// the connection: a reset could take away the answer from a client that has not read it yet.
+/// Another client pauses after the answer, for less than the second that is drained at the least.
 pub fn error_while_uploading(check: &mut Check) -> Verdict {
     let (_site, server) = start(check)?;
+    let mut pausing = Pausing::begin(&server)?;
     let upload = check.long_text(UPLOAD_BYTES);
     let field = format!("Content-Length: {UPLOAD_BYTES}");
-    let lines = ["POST /hello.txt HTTP/1.1", "POST  /hello.txt HTTP/1.1"];
+    let lines = ["POST /hello.txt HTTP/1.1", MALFORMED];
     for line in lines {
         let mut tries = 0;
         while !survives(&server, line, &field, &upload, tries + 1 == UPLOADS)? {
             tries += 1;
         }
     }
+    // A machine that is too slow each time has not shown any mistake.
+    for _ in 0..PAUSES {
+        let Some(client) = pausing else { break };
+        if client.goes_on(&server)? {
+            break;
+        }
+        pausing = Pausing::begin(&server)?;
+    }
     Ok(())
+}
+
+/// A client that was refused in the middle of its upload, and pauses.
+struct Pausing {
+    visit: Visit,
+    since: Instant,
+}
+
+impl Pausing {
+    /// The request line alone is reason enough to refuse it, so the answer need not wait for the
+    /// body. `None` if it does.
+    fn begin(server: &Server) -> Verdict<Option<Self>> {
+        let mut visit = Visit::begin(server)?;
+        let request = visit.request(MALFORMED, &[&format!("Content-Length: {UPLOAD_BYTES}")]);
+        let since = Instant::now();
+        match visit.ask_as_it_is(request.as_bytes(), words::line(MALFORMED.as_bytes())) {
+            Ok(()) => Ok(Some(Self { visit, since })),
+            Err(Stop::Failed(_)) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Sends on after the pause. False if the connection broke, and the grader was too slow to say
+    /// that it was soon.
+    fn goes_on(mut self, server: &Server) -> Verdict<bool> {
+        let over = server.await_that("", || Ok((self.since.elapsed() >= PAUSE).then_some(())));
+        match over {
+            // A server that waits for its clients alone will not close by itself.
+            Err(Stop::Failed(failure)) if !failure.symptom.is_silence() => {
+                return Err(Stop::Failed(failure));
+            }
+            Err(Stop::Failed(_)) | Ok(()) => {}
+            Err(other) => return Err(other),
+        }
+        for _ in 0..2 {
+            self.visit.connection.send(&[b'x'; PIECE_BYTES])?;
+            self.visit.connection.await_read()?;
+        }
+        if !self.visit.connection.is_broken() {
+            return Ok(true);
+        }
+        let after = self.since.elapsed();
+        if after > SURELY_EARLY {
+            return Ok(false);
+        }
+        let (expected, got) = words::drained_briefly(self.visit.who(), after);
+        self.visit.connection.fail(Symptom::Named("short-drain"), expected, got)
+    }
 }
 
 /// One upload. False if the connection broke, and the grader was too slow to say why.

@@ -8,9 +8,12 @@ use grader::wording::http_mini as words;
 use grader::{Check, Server, Stop, Symptom, Verdict};
 
 use crate::answer::{Answer, BodyEnd, field};
+use crate::refusals::of_lines;
 use crate::site::{Site, start};
-use crate::visit::{Visit, WRONG_HEADER, told_as_cut_short};
+use crate::visit::{Visit, WRONG_HEADER, told_as, told_as_cut_short};
 
+/// A field that makes a head too large.
+const TOO_LARGE_BYTES: usize = 24_000;
 /// How far an answer's Date may be from the grader's clock, which a busy machine reads some time
 /// before or after.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
@@ -143,7 +146,8 @@ fn expect_type(visit: &Visit, wanted: &[&str]) -> Verdict {
     visit.wrong_field("Content-Type", &words::types(wanted))
 }
 
-/// Every answer has the time of the answer, whatever its status.
+/// Every answer has the time of the answer, whatever its status. That of a client that falls silent
+/// is judged where one does.
 pub fn date(check: &mut Check) -> Verdict {
     let (site, server) = start(check)?;
     site.file("sub/page.html", b"a page")?;
@@ -166,10 +170,37 @@ pub fn date(check: &mut Check) -> Verdict {
             Err(other) => return Err(other),
         }
     }
+    let changed = fs_err::metadata(site.path().join("hello.txt"))?.modified()?;
+    let rare = [
+        format!("If-Modified-Since: {}", httpdate::fmt_http_date(changed)),
+        "Range: bytes=5000-".to_owned(),
+        format!("X: {}", "x".repeat(TOO_LARGE_BYTES)),
+    ];
+    for field in rare {
+        let mut visit = Visit::begin(&server)?;
+        let request = visit.request(lines[0], &[&field]);
+        let asked = visit.ask_as_it_is(request.as_bytes(), words::request_with(&field));
+        match asked {
+            Ok(()) => {
+                told_as(expect_date(&visit), WRONG_HEADER, "rare-answer")?;
+                visit.leave()?;
+            }
+            Err(Stop::Failed(_)) => {}
+            Err(other) => return Err(other),
+        }
+    }
     Ok(())
 }
 
-fn expect_date(visit: &Visit) -> Verdict {
+/// Expects the time of the answer in an answer that has one: an error of the server's need not.
+///
+/// # Errors
+///
+/// A failure that shows what it has.
+pub fn expect_date(visit: &Visit) -> Verdict {
+    if visit.answer.status >= 500 {
+        return Ok(());
+    }
     let text = visit.answer.field("date").unwrap_or_default();
     let date = httpdate::parse_http_date(text).ok();
     // Of the three forms that a recipient takes a sender may use one (RFC 9110, section 5.6.7).
@@ -242,6 +273,37 @@ pub fn head(check: &mut Check) -> Verdict {
         }
         expect_nothing_behind(&mut head)?;
         head.leave()?;
+    }
+    refused_head(&server)
+}
+
+/// Whatever the answer to a request is whose line says HEAD, it has no body. What the statuses are,
+/// and what comes of the connection, is judged elsewhere.
+fn refused_head(server: &Server) -> Verdict {
+    let host = format!("Host: {}", server.address());
+    let large = format!("X: {}", "x".repeat(TOO_LARGE_BYTES));
+    let faults: [&[&str]; 6] = [
+        &[],
+        &[&host, "no colon here"],
+        &[&host, "Content-Length: x"],
+        &[&host, "Transfer-Encoding: chunked"],
+        &[&host, "Range: bytes=5000-"],
+        &[&host, &large],
+    ];
+    for fields in faults {
+        let mut visit = Visit::begin(server)?;
+        let request = of_lines(&[&["HEAD /hello.txt HTTP/1.1"], fields].concat());
+        let asked = words::head_with(fields.last().copied());
+        match visit.ask_as_it_is(request.as_bytes(), asked) {
+            Ok(()) => {}
+            Err(Stop::Failed(_)) => continue,
+            Err(other) => return Err(other),
+        }
+        match told_as(expect_nothing_behind(&mut visit), Symptom::ExtraBytes, "refused-head") {
+            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {}
+            other => other?,
+        }
+        visit.leave()?;
     }
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! The rules that hold for every program of the course.
 
-use grader::{Check, Finished, Program, Stop, Verdict};
+use grader::tcp::Buffers;
+use grader::{Check, Finished, Program, Server, Stop, Symptom, Verdict};
 
 use crate::peer::{Exchange, finish, ok, with_status};
 use crate::site::{NAME, Site, start};
-use crate::visit::Visit;
+use crate::visit::{Visit, told_as};
 
 /// The server says where it listens, in one line, and nothing else on standard output, also not of
-/// its conversations. Whether these go well is for other checks to say.
+/// its conversations: not of a request, a refusal, or a client that resets. Whether these go well is
+/// for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
-    let (_site, server) = start(check)?;
+    let site = Site::new(check)?;
+    site.hollow_file("large.bin", 64 << 20)?;
+    let server = site.serve(check)?;
     for line in ["GET /hello.txt HTTP/1.1", "GET /nothing HTTP/1.1", "nonsense"] {
         match Visit::ask_once(&server, line, &["Connection: close"]) {
             Ok(visit) => visit.leave()?,
@@ -17,7 +21,38 @@ pub fn ready_line(check: &mut Check) -> Verdict {
             Err(_) => {}
         }
     }
-    server.expect_ready_line()
+    for beginning in
+        ["GET /large.bin HTTP/1.1\r\nHost: x\r\n\r\n", "GET /hello.txt HTTP/1.1\r\nHos"]
+    {
+        match reset_after(&server, beginning.as_bytes()) {
+            Err(Stop::Failed(_)) | Ok(()) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    // An address that cannot be read is another mistake than words that belong elsewhere.
+    let begins = server.stdout_so_far()?.starts_with(b"listening on ");
+    let is_other = !begins || server.first_line_address()?.is_some();
+    let told = if is_other { Symptom::BadReadyLine.as_str() } else { "no-address" };
+    told_as(server.expect_ready_line(), Symptom::BadReadyLine, told)
+}
+
+/// Sends the beginning of a request, resets in the middle of what comes of it, and waits until the
+/// server has seen that: the next client is answered, and nothing of the last one is left.
+fn reset_after(server: &Server, beginning: &[u8]) -> Verdict {
+    let before = server.footprint().ok();
+    let small = Buffers { receive_bytes: Some(64 << 10), send_bytes: None };
+    let mut visit = Visit::begin_with(server, &small)?;
+    visit.connection.send(beginning)?;
+    if beginning.ends_with(b"\r\n\r\n") {
+        visit.await_answer()?;
+    } else {
+        visit.connection.await_read()?;
+    }
+    visit.connection.reset()?;
+    if let Some(before) = before {
+        server.await_footprint(&before)?;
+    }
+    Visit::ask_once(server, "GET /hello.txt HTTP/1.1", &[])?.leave()
 }
 
 /// A server that cannot serve exits 1: DIR is a file, or missing, or the port is taken by a
@@ -86,13 +121,14 @@ pub fn usage(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A failure is one line on standard error that names what was attempted and on what. Whether these
+/// A failure is one line on standard error that names what was attempted and on what: the peer's
+/// address, the server's own, DIR. Whether these
 /// are failures at all is judged by other checks: here a program that does not fail has nothing to
 /// say.
 pub fn error_line(check: &mut Check) -> Verdict {
     let nobody = check.refusing("127.0.0.1")?;
     let client = check.start(["get", &format!("http://{}/file", nobody.address())])?;
-    finish(&client)?.expect_error_line(&nobody.address().port().to_string())?;
+    expect_named(&finish(&client)?, |failed| failed.expect_error_line_about(nobody.address()))?;
 
     let answers = [
         with_status("HTTP/1.1 404 Not Found", &["Content-Length: 2"], b"no"),
@@ -112,13 +148,28 @@ pub fn error_line(check: &mut Check) -> Verdict {
     let taken = stranger.address();
     let server = check.start(["serve", &taken.to_string(), NAME])?;
     if let Some(failed) = failed(&server)? {
-        failed.expect_last_error_line(&taken.port().to_string())?;
+        expect_named(&failed, |failed| failed.expect_last_error_line_about(taken))?;
     }
-    let server = check.start(["serve", "127.0.0.1:0", "missing"])?;
-    if let Some(failed) = failed(&server)? {
-        failed.expect_last_error_line("missing")?;
+    for (folder, name) in
+        [("missing".to_owned(), "missing"), (format!("{NAME}/hello.txt"), "hello.txt")]
+    {
+        let server = check.start(["serve", "127.0.0.1:0", &folder])?;
+        if let Some(failed) = failed(&server)? {
+            expect_named(&failed, |failed| failed.expect_last_error_line(name))?;
+        }
     }
     Ok(())
+}
+
+/// A line that says what went wrong and not on what is another mistake than too many lines.
+fn expect_named(
+    failed: &Finished,
+    expect: impl FnOnce(&Finished) -> Verdict<&Finished>,
+) -> Verdict {
+    let stderr = String::from_utf8_lossy(failed.stderr());
+    let lines = stderr.lines().filter(|line| !line.trim().is_empty()).count();
+    let told = if lines == 1 { "nameless" } else { Symptom::WrongStderr.as_str() };
+    told_as(expect(failed).map(drop), Symptom::WrongStderr, told)
 }
 
 /// How a program ended, if it did and said that it failed.

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::time::{Duration, Instant, SystemTime};
 
 use grader::wording::{http_mini as words, steps};
-use grader::{Check, Listener, Program, Stop, Symptom, Verdict};
+use grader::{Check, Listener, Program, Server, Stop, Symptom, Verdict};
 
-use crate::answer::BodyEnd;
 use crate::peer::{Exchange, finish, ok, run, with_status};
 use crate::refusals::expect_closed;
+use crate::requests::expect_date;
 use crate::site::{NAME, Site, start};
-use crate::visit::{Visit, WRONG_HEADER};
+use crate::visit::{CLOSED, UNEXPECTED_STATUS, Visit, WRONG_HEADER, told_as};
 
 /// The size of the file of which parts are asked for.
 const WHOLE_BYTES: usize = 1000;
@@ -41,6 +41,7 @@ pub fn not_modified(check: &mut Check) -> Verdict {
     let visit = Visit::ask_once(&server, line, &[])?;
     visit.expect_status(&[200])?.expect_field("Last-Modified", &date(0))?;
     visit.leave()?;
+    let same = date(0);
     let conditions = [
         (date(0), 304),
         (date(1), 304),
@@ -55,33 +56,38 @@ pub fn not_modified(check: &mut Check) -> Verdict {
         let mut visit = Visit::begin(&server)?;
         let request = visit.request(line, &[&field]);
         visit.ask_as_it_is(request.as_bytes(), words::request_with(&field))?;
-        visit.expect_status(&[status])?;
+        let told = if date == same { "same-second" } else { UNEXPECTED_STATUS.as_str() };
+        told_as(visit.expect_status(&[status]).map(drop), UNEXPECTED_STATUS, told)?;
         if status == 200 {
             visit.expect_body(&site.hello)?;
         } else {
             visit.body()?;
-            expect_kept_as_usual(&mut visit, line)?;
+            expect_kept_as_usual(&mut visit, &server, line)?;
         }
         visit.leave()?;
     }
     Ok(())
 }
 
-/// Behind the body stands the next answer, since the connection is kept. A server that keeps none
-/// is told so elsewhere.
-fn expect_kept_as_usual(visit: &mut Visit, line: &str) -> Verdict {
-    let says_close = visit.answer.words("connection").iter().any(|word| word == "close");
-    if says_close || visit.answer.body_end(false) == BodyEnd::Close {
-        return Ok(());
-    }
-    match visit.ask(line, &[]) {
-        Err(Stop::Failed(failure))
-            if matches!(failure.symptom, Symptom::CutShort | Symptom::Reset) =>
-        {
-            Ok(())
+/// Behind the body, which was read, stands the next answer, since the connection is kept. A server
+/// that keeps none after 200 either is told so elsewhere.
+fn expect_kept_as_usual(visit: &mut Visit, server: &Server, line: &str) -> Verdict {
+    match kept(visit, line) {
+        Err(Stop::Failed(failure)) if failure.symptom == CLOSED => {
+            let mut usual = Visit::ask_once(server, "GET /hello.txt HTTP/1.1", &[])?;
+            match kept(&mut usual, "GET /hello.txt HTTP/1.1") {
+                Err(Stop::Failed(usual)) if usual.symptom == CLOSED => Ok(()),
+                Err(Stop::Error(error)) => Err(error.into()),
+                _ => Err(Stop::Failed(failure)),
+            }
         }
         other => other,
     }
+}
+
+fn kept(visit: &mut Visit, line: &str) -> Verdict {
+    visit.expect_kept()?;
+    visit.ask_again(line, &[])
 }
 
 /// One range, in each of its three forms, inside the file and beyond its end; and forms that make no sense.
@@ -109,7 +115,7 @@ pub fn ranges(check: &mut Check) -> Verdict {
         visit.expect_field("Content-Range", &told)?;
         visit.expect_field("Content-Length", &(last - first + 1).to_string())?;
         visit.expect_body(&whole[first..=last])?;
-        expect_kept_as_usual(&mut visit, line)?;
+        expect_kept_as_usual(&mut visit, &server, line)?;
         visit.leave()?;
     }
     for range in ["1000-", "1000-1005", "5000-6000"] {
@@ -117,7 +123,7 @@ pub fn ranges(check: &mut Check) -> Verdict {
         ask_for_range(&mut visit, line, range)?;
         visit.expect_status(&[416])?;
         visit.body()?;
-        expect_kept_as_usual(&mut visit, line)?;
+        expect_kept_as_usual(&mut visit, &server, line)?;
         visit.leave()?;
     }
     // How these are answered is the server's affair, but they are answered.
@@ -146,9 +152,11 @@ fn ask_for_range(visit: &mut Visit, line: &str, range: &str) -> Verdict {
 }
 
 /// Two clients fall silent in the middle of a header. The first one gets 408 in time. The second
-/// one sends another byte after a while, and its silence begins anew with that.
+/// one sends another byte after a while, and its silence begins anew with that. The date of 408 is
+/// judged here, where there is one.
 pub fn request_timeout(check: &mut Check) -> Verdict {
     let (site, server) = start(check)?;
+    let errors_are_dated = has_dated_errors(&server)?;
     let half = b"GET /hello.txt HTTP/1.1\r\nHost: exam";
     let (mut silent, mut slow) = (Visit::begin(&server)?, Visit::begin(&server)?);
     for visit in [&mut silent, &mut slow] {
@@ -173,7 +181,23 @@ pub fn request_timeout(check: &mut Check) -> Verdict {
     if !left.is_zero() && slow.connection.has_news_within(left)? {
         return too_soon(&slow, sent_late);
     }
+    if errors_are_dated {
+        told_as(expect_date(&silent), WRONG_HEADER, "no-date")?;
+    }
     expect_closed(&mut silent, &site, &server)
+}
+
+/// Whether a plain error has a date. That it does is judged by a check of its own.
+fn has_dated_errors(server: &Server) -> Verdict<bool> {
+    match Visit::ask_once(server, "GET /nothing HTTP/1.1", &["Connection: close"]) {
+        Ok(error) => {
+            let is_dated = error.answer.field("date").is_some();
+            error.leave()?;
+            Ok(is_dated)
+        }
+        Err(Stop::Failed(_)) => Ok(false),
+        Err(other) => Err(other),
+    }
 }
 
 fn too_soon(visit: &Visit, sent: Instant) -> Verdict {

@@ -304,7 +304,7 @@ impl Visit {
     }
 
     /// Expects that the last answer leaves the connection open: it says so, and tells where its
-    /// body ends. Reads the body.
+    /// body ends. Reads the body, if it was not read before.
     ///
     /// # Errors
     ///
@@ -328,7 +328,7 @@ impl Visit {
             let expected = words::tells_length(&self.asked);
             return self.connection.fail(WRONG_HEADER, expected, words::no_length());
         }
-        self.body().map(drop)
+        if self.is_body_taken { Ok(()) } else { self.body().map(drop) }
     }
 
     /// Asks again on the same connection, which should have been kept.
@@ -360,6 +360,18 @@ impl Visit {
     pub fn who(&self) -> &str {
         &self.who
     }
+}
+
+/// The same verdict; a failure of the symptom `from` is told by one that only this check can name.
+///
+/// # Errors
+///
+/// As `verdict`.
+pub fn told_as<T>(verdict: Verdict<T>, from: Symptom, to: &'static str) -> Verdict<T> {
+    verdict.map_err(|stop| match stop {
+        Stop::Failed(failure) if failure.symptom == from => failure.because(to).into(),
+        other => other,
+    })
 }
 
 /// Silence in the middle of a body: for the client it is the same whether the rest is missing or

@@ -37,7 +37,8 @@ pub struct Document {
     pub file: File,
     /// Its size in bytes.
     pub size: u64,
-    /// When it was last changed, in whole seconds; `None` where no HTTP date could tell it.
+    /// When it was last changed, in whole seconds; `None` before 1970 and after 9999, which no HTTP
+    /// date can tell (`httpdate::fmt_http_date` panics).
     pub modified: Option<SystemTime>,
     /// Its media type.
     pub media_type: &'static str,

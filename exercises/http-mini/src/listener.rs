@@ -21,7 +21,8 @@ pub fn open(address: &str) -> Result<Socket> {
     todo!("resolve {address:?}; socket, SO_REUSEADDR, bind, listen with a backlog of {BACKLOG}")
 }
 
-/// Says on stdout that the server is ready, and where.
+/// Says on stdout that the server is ready, and where. `SockAddr::as_socket` gives the address in
+/// the form that prints as IP:PORT.
 ///
 /// # Errors
 /// Fails if stdout is gone.

@@ -60,7 +60,8 @@ pub struct Document {
     pub file: File,
     /// Its size in bytes.
     pub size: u64,
-    /// When it was last changed; `None` where no HTTP date could tell it.
+    /// When it was last changed; `None` before 1970 and after 9999, which no HTTP date can tell
+    /// (`httpdate` would panic).
     pub modified: Option<SystemTime>,
     /// Its media type.
     pub media_type: &'static str,

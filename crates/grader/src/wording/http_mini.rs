@@ -232,6 +232,27 @@ pub fn upload_broken(sent: usize) -> String {
     format!("a reset (RST), after {} bytes more", thousands(sent as u64))
 }
 
+/// That a server goes on reading for a second after its answer, and when it had stopped.
+pub fn drained_briefly(who: &str, after: Duration) -> (String, String) {
+    let expected = format!(
+        "{who} answers, finishes its sending half, and reads on for at least 1 s: \
+         a client that pauses for half a second can go on"
+    );
+    let after = thousands(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    (
+        expected,
+        format!("a reset (RST): the connection was closed already {after} ms after the request"),
+    )
+}
+
+/// A HEAD request with a fault in its last field; without a field at all, the Host is missing.
+pub fn head_with(fault: Option<&str>) -> String {
+    fault.map_or_else(
+        || "a HEAD request without Host".to_owned(),
+        |fault| format!("a HEAD request with {}", line(fault.as_bytes())),
+    )
+}
+
 /// A request with a fault in it, for sentences.
 pub fn request_with(fault: &str) -> String {
     format!("a request with {}", line(fault.as_bytes()))

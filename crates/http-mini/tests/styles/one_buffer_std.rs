@@ -73,7 +73,8 @@ fn converse(mut stream: TcpStream, root: &Path) -> Option<()> {
         }
         let end = held.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
         if end.unwrap_or(held.len()) > HEAD_LIMIT {
-            return refuse(stream, 431, "");
+            let method = if held.starts_with(b"HEAD ") { "HEAD" } else { "" };
+            return refuse(stream, 431, method);
         }
         let Some(end) = end else {
             let mut piece = [0; 4096];
@@ -519,7 +520,8 @@ fn parse_answer(head: &str) -> Option<(u16, String, Vec<(String, String)>)> {
     let mut lines = head.split("\r\n");
     let line = lines.next()?.to_string();
     let rest = line.strip_prefix("HTTP/1.")?;
-    let status = rest.get(1..)?.strip_prefix(' ')?.get(..3)?.parse().ok()?;
+    let (status, phrase) = rest.get(1..)?.strip_prefix(' ')?.split_at_checked(3)?;
+    let status = status.parse().ok().filter(|_| phrase.is_empty() || phrase.starts_with(' '))?;
     let fields = lines.filter_map(|line| line.split_once(':'));
     let fields = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_string()));
     let fields = fields.collect();

@@ -152,9 +152,10 @@ fn answer(request: &Request, folder: &Folder) -> Response {
 /// Ends a conversation so that the last answer arrives.
 ///
 /// A client that is still uploading has bytes on the way. Closing a socket that holds unread bytes,
-/// or gets some later, makes the kernel send a reset, and a reset makes the client's kernel throw
-/// away what the client has not read yet: our answer. So: say that we have finished, go on reading
-/// until the client has too, and close then. Not for ever, though.
+/// or gets some later, makes the kernel send a reset. It takes back what of our answer is still on
+/// the way, the client's next write fails, and only some systems (Linux is one) let the client read
+/// what had arrived. So: say that we have finished, go on reading until the client has too, and
+/// close then. Not for ever, though.
 fn linger(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     let deadline = Instant::now() + LINGER;

@@ -19,7 +19,7 @@ use crate::response::{
 };
 
 /// How many bytes a head may have: request line, fields, and all line ends.
-const HEAD_BYTES: u64 = 4 * 1024;
+const HEAD_BYTES: u64 = 11_700;
 
 /// A request whose head is well-formed. Its body is still to be read.
 #[derive(Debug)]
