@@ -56,8 +56,8 @@ fn bash_completes_commands_modules_checks_and_values() {
     assert_eq!(bash("cargo xtask grade tcp-echo udp"), ["udp-echo"]);
     assert_eq!(bash("cargo xtask grade tcp-echo --check hal"), ["half-close"]);
     assert_eq!(bash("cargo xtask grade --sol"), ["--solutions"]);
-    assert_eq!(bash("cargo xtask grade --format j"), ["json"]);
-    assert_eq!(bash("cargo xtask grade --format = j"), ["json"]);
+    assert_eq!(bash("cargo xtask grade --format js"), ["json"]);
+    assert_eq!(bash("cargo xtask grade --format = js"), ["json"]);
     assert_eq!(bash("cargo xtask grade --seed 7 udp"), ["udp-echo"]);
     assert_eq!(bash("cargo xtask grade --program exerc"), ["exercises"]);
     assert_eq!(bash("cargo xtask completions ''"), ["bash", "zsh", "fish"]);

@@ -250,14 +250,7 @@ pub fn garbage(check: &mut Check) -> Verdict {
     for answer in garbage {
         run(check, answer, true)?.expect_status(&[1])?.expect_some_error()?;
     }
-    let nearly = [
-        "ICY/1.1 200 OK",
-        "ICY 200 OK",
-        "HTTP/1.1 20 OK",
-        "HTTP/1.1 2000 OK",
-        "HTTP/1.1 0200 OK",
-        "HTTP/1.1 2x0 OK",
-    ];
+    let nearly = ["ICY/1.1 200 OK", "ICY 200 OK", "HTTP/1.1 2x0 OK"];
     for line in nearly {
         let answer = with_status(line, &["Content-Length: 2"], b"hi");
         let finished = run(check, &answer, true)?;
