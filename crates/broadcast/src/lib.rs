@@ -4,6 +4,7 @@
 //! does not keep. What a check is worth and how it is told stands in `module.toml`.
 
 mod address;
+mod lab;
 mod listen;
 mod mistakes;
 mod rules;
@@ -35,5 +36,7 @@ pub const MODULE: Module = Module {
         ("usage", rules::usage),
         ("error-line", rules::error_line),
         ("ipv6", rules::ipv6),
+        ("three-hosts", lab::directed),
+        ("limited-broadcast", lab::limited),
     ],
 };

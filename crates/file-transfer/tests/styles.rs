@@ -5,5 +5,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     sandbox::keeper_main_if_asked();
+    grader::lab::lab_main_if_asked();
     grader::styles::prove(&file_transfer_grading::MODULE, Path::new(env!("CARGO_MANIFEST_DIR")))
 }

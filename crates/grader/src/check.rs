@@ -9,13 +9,14 @@ use sandbox::{Job, Sandbox};
 
 use crate::context::{Context, ProgramState};
 use crate::failure::{Failure, Stop, Symptom, Verdict};
+use crate::lab::Host;
 use crate::module::Target;
 use crate::pattern::{Pattern, Random};
 use crate::process::{Program, Server};
 use crate::record::{Lane, What};
 use crate::tcp::{self, Connection, Listener};
 use crate::udp::DatagramPeer;
-use crate::wording::steps;
+use crate::wording::{lab as words, steps};
 
 /// One running check.
 pub struct Check<'a> {
@@ -24,9 +25,12 @@ pub struct Check<'a> {
     target: &'a Target,
     folder: PathBuf,
     random: Random,
-    started: Vec<String>,
+    /// Roles, and the hosts of the lab on which they play.
+    started: Vec<(String, Option<std::net::Ipv4Addr>)>,
     environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
     hosts: Option<String>,
+    /// The lab, while the check has it: behind `context`, whose programs are to end before another check gets it.
+    pub(crate) turn: Option<Rc<netlab::Turn<'a>>>,
 }
 
 impl<'a> Check<'a> {
@@ -48,6 +52,7 @@ impl<'a> Check<'a> {
             started: Vec::new(),
             environment,
             hosts: None,
+            turn: None,
         }
     }
 
@@ -112,13 +117,29 @@ impl<'a> Check<'a> {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
+        self.start_at(None, arguments, adjust)
+    }
+
+    /// Starts the program, on a host of the lab or on this machine.
+    pub(crate) fn start_at<I>(
+        &mut self,
+        host: Option<&Host>,
+        arguments: I,
+        adjust: impl FnOnce(&mut Job),
+    ) -> Verdict<Program>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
         let arguments: Vec<String> =
             arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
-        let lane = self.name_program(arguments.first().map_or("", String::as_str));
+        let lane = self.name_program(arguments.first().map_or("", String::as_str), host);
         let mut job = Job::new(&self.target.program, &self.folder);
         job.args = arguments.iter().map(Into::into).collect();
         job.environment.clone_from(&self.environment);
         job.hosts.clone_from(&self.hosts);
+        if let Some(host) = host {
+            job.network = host.network();
+        }
         adjust(&mut job);
         let command = steps::command(&self.target.program, &arguments);
         self.context.recorder.record(&lane, What::Started { command });
@@ -267,7 +288,7 @@ impl<'a> Check<'a> {
         Err(self.context.fail(Failure::new(symptom, expected, got)))
     }
 
-    pub(crate) fn sandbox(&self) -> &Sandbox {
+    pub(crate) fn sandbox(&self) -> &'a Sandbox {
         self.sandbox
     }
 
@@ -282,12 +303,15 @@ impl<'a> Check<'a> {
         self.environment.push((name.into(), value.into()));
     }
 
-    /// "your server", "your second server".
-    fn name_program(&mut self, role: &str) -> Lane {
-        let role = steps::role_name(role);
-        self.started.push(role.clone());
-        let ordinal = self.started.iter().filter(|other| **other == role).count();
-        Lane { program: steps::program_name(&role, ordinal), connection: None }
+    /// "your server", "your second server", "your server on 172.60.50.11".
+    fn name_program(&mut self, role: &str, host: Option<&Host>) -> Lane {
+        let (role, address) = (steps::role_name(role), host.map(Host::address));
+        self.started.push((role.clone(), address));
+        let is_alike = |(other, place): &&(String, _)| *other == role && *place == address;
+        let ordinal = self.started.iter().filter(is_alike).count();
+        let name = steps::program_name(&role, ordinal);
+        let program = address.map_or(name.clone(), |address| words::on_host(&name, address));
+        Lane { program, connection: None }
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use sandbox::{Closed, Exit, Running};
 use socket2::Socket;
 
 use crate::failure::{Failure, Stop, Symptom, Verdict};
-use crate::look::{self, GraderSocket, View};
+use crate::look::{self, GraderSocket, SockDiag, View};
 use crate::pattern::Pattern;
 use crate::record::{Lane, Recorder, Sample, What};
 use crate::sockets;
@@ -145,7 +147,9 @@ pub(crate) struct Context {
     closed: Closed,
     /// How many deadlines one wait may take.
     pub patience: Cell<u32>,
-    began: Instant,
+    began: Cell<Instant>,
+    /// Where its programs and sockets are, if in a lab.
+    pub place: RefCell<Option<Place>>,
     pub programs: RefCell<Vec<ProgramState>>,
     sockets: RefCell<Vec<Weak<Socket>>>,
     /// The last step failed, and no further one has begun.
@@ -155,6 +159,15 @@ pub(crate) struct Context {
     pub connections: Cell<u32>,
     /// The program whose end of a connection closed before everything had come, if that is why the last step failed.
     pub hung_up: Cell<Option<usize>>,
+}
+
+/// A lab, as far as waiting needs to know it.
+pub(crate) struct Place {
+    /// Any of its hosts, which tells whether something is on its way between them.
+    pub wires: netlab::Host,
+    /// The kernel's word on the networks of the hosts that the check uses, and their names.
+    pub lines: Vec<SockDiag>,
+    pub hosts: Vec<String>,
 }
 
 /// The two looks that prove a stall.
@@ -170,13 +183,33 @@ impl Context {
             deadline,
             closed,
             patience: Cell::new(1),
-            began: Instant::now(),
+            began: Cell::new(Instant::now()),
+            place: RefCell::default(),
             programs: RefCell::default(),
             sockets: RefCell::default(),
             failing: Cell::new(false),
             kept: RefCell::default(),
             connections: Cell::new(0),
             hung_up: Cell::new(None),
+        }
+    }
+
+    /// The check has waited for something that it shares with others, and begins only now.
+    pub fn begin_now(&self) {
+        self.began.set(Instant::now());
+        self.recorder.begin_now();
+    }
+
+    /// What the kernel knows of the program's end of a connection, in whichever network it is; see
+    /// [`look::tcp_receive_queue_of_peer`].
+    pub fn peer_state(
+        &self,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> io::Result<Option<look::TcpPeerState>> {
+        match &*self.place.borrow() {
+            Some(place) => SockDiag::peer_state_on(&place.lines, local, peer),
+            None => look::tcp_receive_queue_of_peer(local, peer),
         }
     }
 
@@ -246,7 +279,7 @@ impl Context {
             let now = Instant::now();
             let deadline = self.deadline.saturating_mul(self.patience.get());
             if now - began > deadline
-                || now - self.began > deadline.saturating_mul(DEADLINES_A_CHECK)
+                || now - self.began.get() > deadline.saturating_mul(DEADLINES_A_CHECK)
             {
                 return Err(self.too_late(goal, now - began).into());
             }
@@ -344,8 +377,16 @@ impl Context {
         match &watch.before {
             Some((at, _)) if at.elapsed() < LOOK_AGAIN_AFTER => false,
             Some((_, before)) => {
+                let place = self.place.borrow();
+                // Before the look: what arrives later shows in it, or is still told to be on its way.
+                let is_at_rest = place.as_ref().is_none_or(|place| place.wires.wires_are_at_rest());
                 let now = look::look(&self.pids());
-                if look::stalled(before, &now, &self.grader_sockets()) {
+                let sockets = self.grader_sockets();
+                let stalled = match &*place {
+                    Some(place) => look::stalled_on(before, &now, &sockets, &place.lines),
+                    None => look::stalled(before, &now, &sockets),
+                };
+                if is_at_rest && stalled {
                     return true;
                 }
                 watch.before = Some((Instant::now(), now));
@@ -390,7 +431,7 @@ impl Context {
         let limit = Timespec { tv_sec: 0, tv_nsec: limit.subsec_nanos().into() };
         match rustix::event::poll(&mut fds, Some(&limit)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(std::io::Error::from(error).into()),
+            Err(error) => Err(io::Error::from(error).into()),
         }
     }
 

@@ -8,6 +8,7 @@ pub mod bytes;
 pub mod check;
 mod context;
 pub mod failure;
+pub mod lab;
 pub mod ladder;
 mod lines;
 pub mod look;
@@ -33,6 +34,7 @@ pub mod wording;
 
 pub use check::Check;
 pub use failure::{Failure, Stop, Symptom, Verdict};
+pub use lab::{Host, Lab};
 pub use manifest::{Kind, Manifest};
 pub use module::{CheckFn, Module, Target};
 pub use names::NamedPeer;

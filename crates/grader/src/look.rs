@@ -33,7 +33,7 @@ pub use {
         processor_waits, resident_bytes, threads, zombies,
     },
     threads::look,
-    verdict::stalled,
+    verdict::{stalled, stalled_on},
 };
 
 #[cfg(not(target_os = "linux"))]

@@ -134,37 +134,48 @@ pub enum What {
 /// The record of one check; clones share it.
 #[derive(Debug, Clone)]
 pub struct Recorder {
+    log: Arc<Mutex<Log>>,
+}
+
+#[derive(Debug)]
+struct Log {
     began: Instant,
-    events: Arc<Mutex<Vec<Event>>>,
+    events: Vec<Event>,
 }
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self { began: Instant::now(), events: Arc::default() }
+        let log = Log { began: Instant::now(), events: Vec::new() };
+        Self { log: Arc::new(Mutex::new(log)) }
     }
 }
 
 impl Recorder {
     /// Records that `what` happened now. Bytes that follow bytes of the same kind on the same lane are one event.
     pub fn record(&self, lane: &Lane, what: What) {
-        let at = self.began.elapsed();
-        let mut events = self.lock();
-        if let Some(last) = events.last_mut()
+        let mut log = self.lock();
+        let at = log.began.elapsed();
+        if let Some(last) = log.events.last_mut()
             && last.lane == *lane
             && last.what.absorb(&what)
         {
             return;
         }
-        events.push(Event { at, lane: lane.clone(), what });
+        log.events.push(Event { at, lane: lane.clone(), what });
     }
 
     /// All that was recorded so far.
     pub fn events(&self) -> Vec<Event> {
-        self.lock().clone()
+        self.lock().events.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Event>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The check begins only now.
+    pub fn begin_now(&self) {
+        self.lock().began = Instant::now();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

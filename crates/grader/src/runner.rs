@@ -359,6 +359,7 @@ fn run_once(
         function(&mut check).map_err(|stop| check.context.conclude(stop))
     }));
     let verdict = verdict.unwrap_or_else(|panic| Err(Stop::Error(panic_message(panic.as_ref()))));
+    let verdict = verdict.map_err(|stop| check.with_packets(stop));
     drop(check);
     // The programs are gone with the check; what they left in its folder goes with the run at the latest.
     let _ = sandbox::scratch::remove(&folder);

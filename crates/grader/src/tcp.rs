@@ -92,8 +92,12 @@ impl Connection {
     ///
     /// A failure if the connection is refused.
     pub fn open_with(program: &Program, to: SocketAddr, buffers: &Buffers) -> Verdict<Self> {
+        Self::open_on(new_socket(to, buffers)?, program, to)
+    }
+
+    /// Connects this socket, which does not block, to `to`.
+    pub(crate) fn open_on(socket: Socket, program: &Program, to: SocketAddr) -> Verdict<Self> {
         let context = Rc::clone(&program.context);
-        let socket = new_socket(to, buffers)?;
         let who = Some(program.index);
         let lane = next_lane(&context, program.with(|state| state.lane.program.clone()));
         let expected = steps::accepts_connection(&lane.program, to);
@@ -326,7 +330,7 @@ impl Connection {
                 self.reads_no_more |= need_not;
                 return Ok(Some(()));
             }
-            match look::tcp_receive_queue_of_peer(self.local, self.peer) {
+            match self.context.peer_state(self.local, self.peer) {
                 Ok(state) => {
                     let has_all = |end| has_taken_all(end, self.written);
                     Ok(state.as_ref().is_none_or(has_all).then_some(()))
@@ -781,7 +785,11 @@ pub struct Listener {
 
 impl Listener {
     pub(crate) fn open(context: Rc<Context>, host: &str, buffers: &Buffers) -> Verdict<Self> {
-        let socket = bound(host, buffers)?;
+        Self::open_on(context, bound(host, buffers)?)
+    }
+
+    /// Listens on this socket, which is bound and does not block.
+    pub(crate) fn open_on(context: Rc<Context>, socket: Socket) -> Verdict<Self> {
         socket.listen(128).context("listen")?;
         let address = address_of(socket.local_addr())?;
         let socket = Rc::new(socket);

@@ -84,6 +84,16 @@ impl DatagramPeer {
                     return Err(anyhow::Error::from(error).context("open a socket").into());
                 }
             };
+        Self::open_on(context, socket, wanted)
+    }
+
+    /// Binds this socket to `wanted`.
+    pub(crate) fn open_on(
+        context: Rc<Context>,
+        socket: Socket,
+        wanted: SocketAddr,
+    ) -> Verdict<Self> {
+        let host = &wanted.ip().to_string();
         socket.set_nonblocking(true).context("set nonblocking")?;
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
         ask_for_stamps(&socket);

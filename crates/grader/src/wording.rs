@@ -11,6 +11,7 @@ use crate::report::Status;
 
 pub mod file_transfer;
 pub mod http_mini;
+pub mod lab;
 pub mod sockopt;
 pub mod steps;
 pub mod sticky_packet;

@@ -180,6 +180,11 @@ impl Switch {
         outgoing
     }
 
+    /// Whether nothing is held back or delayed.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.delayed.is_empty() && self.held.is_empty()
+    }
+
     /// When the next frame's time will have come.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let delayed = self.delayed.peek().map(|Reverse(next)| next.until);

@@ -20,6 +20,7 @@
 //! The keeper is this executable again, with a hidden argument: a `main` that uses a sandbox
 //! calls [`keeper_main_if_asked`] before anything else.
 
+mod companion;
 mod ending;
 mod job;
 mod layer;

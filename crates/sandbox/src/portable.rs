@@ -2,6 +2,7 @@
 //! group killed, and a keeper that does the same when the caller was killed. What leaves its group
 //! (a daemon) is not found, writing is not restricted, and there are no namespaces.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, Write};
@@ -19,6 +20,7 @@ use rustix::process::{
     kill_process_group, setrlimit, setsid, waitid,
 };
 
+use crate::companion::Companion;
 use crate::job::{Exit, Job, Leftovers, Limits, Network, find_program, remark};
 use crate::layer::{self, Layer, Measure};
 use crate::room::Room;
@@ -78,6 +80,7 @@ fn keep(scratch: &Path) {
 pub struct Sandbox {
     run: Arc<Run>,
     layer: OnceLock<Layer>,
+    companion: Companion,
 }
 
 /// What there is of a run, as long as anybody may want to close it.
@@ -100,7 +103,7 @@ impl Sandbox {
     /// Names the folder where it cannot be made, since it is not there, not writable or full.
     pub fn start() -> io::Result<Self> {
         let run = ending::open(Run::start)?;
-        Ok(Self { run, layer: OnceLock::new() })
+        Ok(Self { run, layer: OnceLock::new(), companion: Companion::default() })
     }
 
     /// Ends every program's group and returns when no keeper and no scratch folder is left. Any
@@ -110,9 +113,19 @@ impl Sandbox {
         self.run.close();
     }
 
+<<<<<<< HEAD
     /// Tells, now and later, whether this sandbox was closed.
     pub fn closed(&self) -> Closed {
         self.run.closed.clone()
+=======
+    /// What the caller keeps beside this run, made when it is first asked for. It is dropped with the
+    /// run, after all of the run's programs have ended.
+    ///
+    /// # Panics
+    /// Another type was asked for before: there is one companion.
+    pub fn companion<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> &T {
+        self.companion.get(make)
+>>>>>>> 5bfe048 (broadcast's stretch in networks of the lab: programs on hosts, and the packets of a failure)
     }
 
     /// The run's scratch folder: empty at first, readable by this user only, removed on every way

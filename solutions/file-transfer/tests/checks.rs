@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     sandbox::keeper_main_if_asked();
+    grader::lab::lab_main_if_asked();
     let checks = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/file-transfer");
     let program = env!("CARGO_BIN_EXE_file-transfer-solution");
     grader::styles::prove_program(

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     sandbox::keeper_main_if_asked();
+    grader::lab::lab_main_if_asked();
     let checks = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/udp-echo");
     let program = env!("CARGO_BIN_EXE_udp-echo-solution");
     grader::styles::prove_program(&udp_echo_grading::MODULE, Path::new(checks), Path::new(program))

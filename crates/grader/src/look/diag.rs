@@ -79,6 +79,37 @@ impl SockDiag {
         Ok(Self { socket: unsafe { OwnedFd::from_raw_fd(fd) } })
     }
 
+    /// Opens a line in another network: `open` makes a socket there of the domain, the kind and the
+    /// protocol that it is given (`socket(2)`).
+    ///
+    /// # Errors
+    ///
+    /// Those of `open`.
+    pub fn opened_by(
+        open: impl FnOnce(i32, i32, i32) -> io::Result<OwnedFd>,
+    ) -> io::Result<Self> {
+        let socket = open(libc::AF_NETLINK, libc::SOCK_DGRAM, libc::NETLINK_SOCK_DIAG)?;
+        Ok(Self { socket })
+    }
+
+    /// As [`SockDiag::peer_state`], in whichever of several networks that end of the connection is.
+    ///
+    /// # Errors
+    ///
+    /// As [`SockDiag::peer_state`].
+    pub fn peer_state_on(
+        lines: &[Self],
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> io::Result<Option<TcpPeerState>> {
+        for line in lines {
+            if let Some(state) = line.peer_state(local, peer)? {
+                return Ok(Some(state));
+            }
+        }
+        Ok(None)
+    }
+
     /// The program's end of the connection between the grader's `local` and the program's `peer`
     /// address; `None` if the kernel has no such connection.
     ///

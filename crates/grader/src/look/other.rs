@@ -18,6 +18,16 @@ pub fn stalled(_before: &View, _now: &View, _sockets: &[GraderSocket]) -> bool {
     false
 }
 
+/// Is never certain.
+pub fn stalled_on(
+    _before: &View,
+    _now: &View,
+    _sockets: &[GraderSocket],
+    _lines: &[SockDiag],
+) -> bool {
+    false
+}
+
 /// Counts none.
 pub fn zombies(_pids: &[u32]) -> usize {
     0
@@ -127,6 +137,30 @@ impl SockDiag {
     ///
     /// Always `Unsupported`.
     pub fn new() -> io::Result<Self> {
+        unsupported()
+    }
+
+    /// Opens a line in another network, of which there is none here.
+    ///
+    /// # Errors
+    ///
+    /// Always `Unsupported`.
+    pub fn opened_by(
+        _open: impl FnOnce(i32, i32, i32) -> io::Result<OwnedFd>,
+    ) -> io::Result<Self> {
+        unsupported()
+    }
+
+    /// The program's end of a connection.
+    ///
+    /// # Errors
+    ///
+    /// Always `Unsupported`.
+    pub fn peer_state_on(
+        _lines: &[Self],
+        _local: SocketAddr,
+        _peer: SocketAddr,
+    ) -> io::Result<Option<TcpPeerState>> {
         unsupported()
     }
 

@@ -26,13 +26,24 @@ use super::{Direction, GraderSocket, Object, TcpView, ThreadView, View, Waiting,
 /// the answer the grader writes, connects and closes nothing, and reads nothing that stands in
 /// `unread`.
 pub fn stalled(before: &View, now: &View, sockets: &[GraderSocket]) -> bool {
+    SockDiag::new().is_ok_and(|line| stalled_on(before, now, sockets, &[line]))
+}
+
+/// The same for programs and sockets that are in other networks than this thread: `lines` lead to
+/// the kernel's word on all of these networks.
+pub fn stalled_on(
+    before: &View,
+    now: &View,
+    sockets: &[GraderSocket],
+    lines: &[SockDiag],
+) -> bool {
     if !unchanged(before, now) || !everyone_waits(now, sockets) {
         return false;
     }
     let mut pids: Vec<u32> = now.threads.iter().map(|thread| thread.pid).collect();
     pids.dedup();
     let Ok(own) = open_tcp_sockets(&pids) else { return false };
-    if !nothing_in_flight(&own, now, sockets) {
+    if !nothing_in_flight(&own, now, sockets, lines) {
         return false;
     }
     let last = look(&pids);
@@ -154,10 +165,15 @@ fn own_end<'a>(tcp: &TcpView, own: &'a [TcpView]) -> Option<&'a TcpView> {
 }
 
 /// Whether every byte has come to its end, with all of the program's TCP sockets in `own`.
-fn nothing_in_flight(own: &[TcpView], now: &View, sockets: &[GraderSocket]) -> bool {
+fn nothing_in_flight(
+    own: &[TcpView],
+    now: &View,
+    sockets: &[GraderSocket],
+    lines: &[SockDiag],
+) -> bool {
     own.iter().all(|tcp| is_at_rest(tcp, own, sockets))
         && now.threads.iter().all(|thread| knows_its_peers(&thread.waiting, own, sockets))
-        && kernel_is_at_rest(own, sockets)
+        && kernel_is_at_rest(own, sockets, lines)
 }
 
 /// Whether what the program has sent on this socket has arrived, or waits for a reader.
@@ -191,15 +207,13 @@ fn knows_its_peers(waiting: &Waiting, own: &[TcpView], sockets: &[GraderSocket])
 /// What no descriptor of the program shows: what has arrived at the grader meanwhile, the last
 /// bytes of connections that the program has closed, and connection requests that the kernel will
 /// repeat.
-fn kernel_is_at_rest(own: &[TcpView], sockets: &[GraderSocket]) -> bool {
-    let Ok(diag) = SockDiag::new() else { return false };
+fn kernel_is_at_rest(own: &[TcpView], sockets: &[GraderSocket], lines: &[SockDiag]) -> bool {
     let connections_are_at_rest = sockets.iter().all(|socket| {
         let Some(peer) = socket.peer else { return true };
         let is_open = own.iter().any(|tcp| grader_end(tcp, &[*socket]).is_some());
-        has_news_for_grader(&diag, socket, peer).is_ok_and(|has_news| !has_news)
+        has_news_for_grader(lines, socket, peer).is_ok_and(|has_news| !has_news)
             && (is_open
-                || diag
-                    .peer_state(socket.local, peer)
+                || SockDiag::peer_state_on(lines, socket.local, peer)
                     .is_ok_and(|state| state.is_none_or(|state| state.send_queue == 0)))
     });
     let mut ports: Vec<u16> = own
@@ -209,17 +223,19 @@ fn kernel_is_at_rest(own: &[TcpView], sockets: &[GraderSocket]) -> bool {
         .collect();
     ports.sort_unstable();
     ports.dedup();
-    connections_are_at_rest && diag.opening_connections(&ports).is_ok_and(|opening| opening == 0)
+    let is_opening_none =
+        |line: &SockDiag| line.opening_connections(&ports).is_ok_and(|opening| opening == 0);
+    connections_are_at_rest && lines.iter().all(is_opening_none)
 }
 
 /// Whether more has come to the grader's end than it knew of: bytes, the end of the stream, a
 /// reset. An end that no descriptor stands for any more (its inode is 0) has come to its last state.
 fn has_news_for_grader(
-    diag: &SockDiag,
+    lines: &[SockDiag],
     socket: &GraderSocket,
     peer: SocketAddr,
 ) -> io::Result<bool> {
-    let own_end = diag.peer_state(peer, socket.local)?;
+    let own_end = SockDiag::peer_state_on(lines, peer, socket.local)?;
     Ok(own_end.is_none_or(|state| state.inode == 0 || state.receive_queue > socket.unread))
 }
 

@@ -140,6 +140,14 @@ pub struct Turn<'lab> {
     _guard: MutexGuard<'lab, ()>,
 }
 
+impl Turn<'_> {
+    /// Begins anew in the same turn: no packets, no faults, this seed. What was sent before is no
+    /// part of it, as with [`Lab::take_turn`].
+    pub fn begin(&self, seed: u64) {
+        self.lab.inner.wires.begin(seed);
+    }
+}
+
 impl Deref for Turn<'_> {
     type Target = Lab;
 
@@ -185,6 +193,12 @@ impl Host {
     /// The same, for one way.
     pub fn set_faults_one_way(&self, way: Way, faults: Faults) {
         self.inner.wires.after_all(|switch| switch.set_faults(self.name(), way, faults));
+    }
+
+    /// Whether all that any host of the lab has sent before this call has reached its host's kernel,
+    /// or is lost: nothing is held back, delayed or still to be carried.
+    pub fn wires_are_at_rest(&self) -> bool {
+        self.inner.wires.after_all(|switch| switch.is_at_rest())
     }
 
     /// Opens a socket on this host; `socket(2)` tells of the numbers. Raw and packet sockets are to

@@ -1,5 +1,6 @@
 //! The caller's side: a run, and a running program.
 
+use std::any::Any;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -19,6 +20,7 @@ use super::keeper::{HELLO_READY, REQUEST_JOB, REQUEST_PROBE};
 use super::warden::ORDER_END;
 use super::wire::{self, Fault, FaultKind, Report};
 use super::{helper, message, tree};
+use crate::companion::Companion;
 use crate::job::{Exit, Job, Leftovers, Network, find_program, remark};
 use crate::layer::{self, Layer, Measure};
 use crate::{Closed, KEEPER_ARGUMENT, ending, scratch, terminal};
@@ -35,6 +37,7 @@ const PIPE_BYTES: usize = 1 << 20;
 pub struct Sandbox {
     run: Arc<Run>,
     layer: OnceLock<Layer>,
+    companion: Companion,
 }
 
 /// What there is of a run, as long as anybody may want to close it.
@@ -55,7 +58,7 @@ impl Sandbox {
     /// too where `main` does not begin with [`crate::keeper_main_if_asked`].
     pub fn start() -> io::Result<Self> {
         let run = ending::open(Run::start)?;
-        Ok(Self { run, layer: OnceLock::new() })
+        Ok(Self { run, layer: OnceLock::new(), companion: Companion::default() })
     }
 
     /// Ends every program of the run and returns when nothing of it is left: no process, no keeper,
@@ -65,9 +68,19 @@ impl Sandbox {
         self.run.close();
     }
 
+<<<<<<< HEAD
     /// Tells, now and later, whether this sandbox was closed.
     pub fn closed(&self) -> Closed {
         self.run.closed.clone()
+=======
+    /// What the caller keeps beside this run, made when it is first asked for. It is dropped with the
+    /// run, after all of the run's programs have ended.
+    ///
+    /// # Panics
+    /// Another type was asked for before: there is one companion.
+    pub fn companion<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> &T {
+        self.companion.get(make)
+>>>>>>> 5bfe048 (broadcast's stretch in networks of the lab: programs on hosts, and the packets of a failure)
     }
 
     /// The run's scratch folder: empty at first, readable by this user only, removed on every way

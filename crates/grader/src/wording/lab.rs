@@ -1,0 +1,214 @@
+//! What is said of the lab: where programs and peers are, what its wires do, and which packets they have seen.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use netlab::frame::{Internet, Tcp, Transport};
+use netlab::{Capture, Faults, Interface, Packet};
+
+use super::byte_count;
+use crate::bytes::thousands;
+
+/// How many packets are shown from the beginning, and how many from the end.
+const SHOWN_PACKETS: (usize, usize) = (8, 8);
+/// The ethertype of ARP, which asks for the hardware address of an IPv4 address (RFC 826).
+const ARP: u16 = 0x0806;
+
+/// A program and the host that it runs on.
+pub fn on_host(program: &str, address: Ipv4Addr) -> String {
+    format!("{program} on {address}")
+}
+
+/// The grader has opened a datagram socket.
+pub fn peer_at(address: SocketAddr) -> String {
+    format!("the grader has a datagram socket at {address}")
+}
+
+/// What befalls packets from now on.
+pub fn faults(host: Ipv4Addr, faults: Faults) -> String {
+    let percent = |chance: f64| (chance * 100.0).round();
+    let chances = [
+        (faults.loss, "loses"),
+        (faults.duplicate, "doubles"),
+        (faults.reorder, "holds back"),
+        (faults.corrupt, "corrupts"),
+    ];
+    let told: Vec<String> = chances
+        .into_iter()
+        .filter(|(chance, _)| *chance > 0.0)
+        .map(|(chance, verb)| format!("{verb} {} %", percent(chance)))
+        .collect();
+    match told.is_empty() {
+        true => format!("from now on the wire of {host} passes everything on as it is"),
+        false => format!("from now on the wire of {host}, both ways, {}", told.join(", ")),
+    }
+}
+
+/// The switch lost packets by itself.
+pub fn overrun(count: u64) -> String {
+    format!(
+        "the machine was too busy for the lab, whose switch lost {}; run it again when less is going on",
+        packet_count(count)
+    )
+}
+
+/// All packets that the lab's wires have seen, or the first and the last of them.
+pub fn packets(capture: &Capture) -> String {
+    let journeys = journeys(&capture.packets);
+    if journeys.is_empty() {
+        return "the lab's wires have seen no packet".to_owned();
+    }
+    let mut told = format!("the lab's wires have seen {}:", summary(&journeys));
+    let (first, last) = SHOWN_PACKETS;
+    let hidden = journeys.len().saturating_sub(first + last);
+    for (place, journey) in journeys.iter().enumerate() {
+        if hidden > 1 && (first..first + hidden).contains(&place) {
+            if place == first {
+                let _ = write!(told, "\n    ({} more)", thousands(hidden as u64));
+            }
+            continue;
+        }
+        let _ = write!(told, "\n    {}: {}", what(journey[0]), whither(journey, capture));
+    }
+    told
+}
+
+/// What came of each frame that was sent: one packet for each host that it goes to, and for each copy.
+fn journeys(packets: &[Packet]) -> Vec<Vec<&Packet>> {
+    let mut journeys: Vec<Vec<&Packet>> = Vec::new();
+    for packet in packets {
+        match journeys.last_mut() {
+            Some(last) if last[0].number == packet.number => last.push(packet),
+            _ => journeys.push(vec![packet]),
+        }
+    }
+    journeys
+}
+
+fn summary(journeys: &[Vec<&Packet>]) -> String {
+    let count = |is: fn(&Packet) -> bool| {
+        journeys.iter().filter(|journey| journey.iter().any(|packet| is(packet))).count() as u64
+    };
+    let mut told = packet_count(journeys.len() as u64);
+    let fates = [
+        (count(|packet| packet.fate.lost), "lost"),
+        (count(|packet| packet.fate.copy), "doubled"),
+        (count(|packet| packet.fate.held_back), "held back"),
+        (count(|packet| packet.fate.corrupted), "corrupted"),
+    ];
+    for (count, fate) in fates.into_iter().filter(|(count, _)| *count > 0) {
+        let _ = write!(told, ", {} {fate}", thousands(count));
+    }
+    told
+}
+
+fn packet_count(count: u64) -> String {
+    match count {
+        1 => "1 packet".to_owned(),
+        _ => format!("{} packets", thousands(count)),
+    }
+}
+
+/// "172.60.50.20:40000 -> 172.60.50.255:7000 UDP 5 bytes"
+fn what(packet: &Packet) -> String {
+    let Some(frame) = packet.frame() else { return byte_count(packet.length as u64) };
+    match &frame.internet {
+        Some(internet) => what_of_internet(internet),
+        None if frame.ethertype == ARP => what_of_arp(&packet.bytes),
+        None => format!("a frame of the type {:#06x}", frame.ethertype),
+    }
+}
+
+fn what_of_internet(internet: &Internet<'_>) -> String {
+    let (source, destination) = (internet.source, internet.destination);
+    let ends = match internet.transport.ports() {
+        Some((from, to)) => {
+            format!("{} -> {}", SocketAddr::new(source, from), SocketAddr::new(destination, to))
+        }
+        None => format!("{source} -> {destination}"),
+    };
+    let carries = match &internet.transport {
+        Transport::Udp(udp) => format!("UDP {}", byte_count(udp.payload.len() as u64)),
+        Transport::Tcp(tcp) => what_of_tcp(tcp),
+        Transport::Icmp(icmp) => match (icmp.kind, icmp.code) {
+            (3, 0) => "ICMP network unreachable".to_owned(),
+            (3, 1) => "ICMP host unreachable".to_owned(),
+            (3, 3) => "ICMP port unreachable".to_owned(),
+            (kind, code) => format!("ICMP type {kind}, code {code}"),
+        },
+        Transport::Other => format!("IP protocol {}", internet.protocol),
+    };
+    format!("{ends} {carries}")
+}
+
+fn what_of_tcp(tcp: &Tcp<'_>) -> String {
+    let flags = tcp.flags;
+    let named = [(flags.syn, "SYN"), (flags.fin, "FIN"), (flags.rst, "RST"), (flags.ack, "ACK")];
+    let named: Vec<&str> = named.iter().filter_map(|(is, name)| is.then_some(*name)).collect();
+    match tcp.payload.len() {
+        0 => format!("TCP {}", named.join(" ")),
+        count => format!("TCP {} {}", named.join(" "), byte_count(count as u64)),
+    }
+}
+
+/// The address that an ARP request asks for stands at byte 38 of its frame.
+fn what_of_arp(frame: &[u8]) -> String {
+    let address = |at: usize| {
+        frame.get(at..at + 4).map(|bytes| Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]))
+    };
+    match (frame.get(21), address(28), address(38)) {
+        (Some(1), Some(asker), Some(wanted)) => format!("ARP: {asker} asks who has {wanted}"),
+        (Some(2), Some(holder), _) => format!("ARP: {holder} answers"),
+        _ => "ARP".to_owned(),
+    }
+}
+
+/// Where it came to, and what befell it on the way.
+fn whither(journey: &[&Packet], capture: &Capture) -> String {
+    let mut arrived: BTreeMap<Ipv4Addr, u64> = BTreeMap::new();
+    let (mut lost, mut nobody) = (Vec::new(), true);
+    for packet in journey {
+        let Some(to) = &packet.to else { continue };
+        nobody = false;
+        let Some(address) = address(to, journey[0], &capture.interfaces) else { continue };
+        match packet.fate.lost || packet.fate.corrupted {
+            true => lost.push(address),
+            false => *arrived.entry(address).or_default() += 1,
+        }
+    }
+    if nobody {
+        return "no host has this address".to_owned();
+    }
+    let mut told = Vec::new();
+    if !arrived.is_empty() {
+        let times = |(address, times): (Ipv4Addr, u64)| match times {
+            1 => address.to_string(),
+            _ => format!("{address} {times} times"),
+        };
+        let hosts: Vec<String> = arrived.into_iter().map(times).collect();
+        told.push(format!("reached {}", hosts.join(", ")));
+    }
+    if !lost.is_empty() {
+        let hosts: Vec<String> = lost.iter().map(Ipv4Addr::to_string).collect();
+        told.push(format!("lost on the way to {}", hosts.join(", ")));
+    }
+    if journey.iter().any(|packet| packet.fate.held_back) {
+        told.push("held back".to_owned());
+    }
+    told.join("; ")
+}
+
+/// The address of a host on the network on which a packet was sent.
+fn address(host: &Arc<str>, packet: &Packet, interfaces: &[Interface]) -> Option<Ipv4Addr> {
+    let sender = packet.frame().map(|frame| frame.source);
+    let network = |interface: &Interface| {
+        interface.address.to_bits() & u32::MAX.checked_shl(32 - u32::from(interface.prefix)).unwrap_or(0)
+    };
+    let from = interfaces.iter().find(|interface| Some(interface.hardware) == sender);
+    let near = |interface: &&Interface| {
+        *interface.host == **host && from.is_none_or(|from| network(from) == network(interface))
+    };
+    interfaces.iter().find(near).map(|interface| interface.address)
+}
