@@ -6,6 +6,7 @@
 mod client;
 mod folder;
 mod gigabyte;
+mod lab;
 mod requests;
 mod rules;
 mod stretch;
@@ -56,5 +57,6 @@ pub const MODULE: Module = Module {
         ("progress", stretch::progress),
         ("gigabyte", gigabyte::gigabyte),
         ("ipv6", rules::ipv6),
+        ("lossy-wire", lab::lossy_wire),
     ],
 };

@@ -4,7 +4,7 @@
 //! turns; each begins with wires that lose nothing and no packet seen. Programs on hosts are confined as all others
 //! are; the hosts' names and addresses are those of [`netlab::Topology::broadcast`].
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::mpsc::Receiver;
@@ -290,6 +290,16 @@ impl Host {
         let peer = DatagramPeer::open_on(Rc::clone(&self.context), self.open(Type::DGRAM)?, address)?;
         self.note(words::peer_at(peer.address()));
         Ok(peer)
+    }
+
+    /// A datagram socket on this host that is no part of the conversation with a program.
+    ///
+    /// # Errors
+    ///
+    /// The grader's error.
+    pub fn plain_datagram_socket(&self) -> Verdict<UdpSocket> {
+        let address = SocketAddrV4::new(self.address(), 0);
+        Ok(self.host.udp_socket(address).context("open a socket in the lab")?)
     }
 
     /// A peer of the grader's on this host for a program to connect to, at a free port.

@@ -4,6 +4,7 @@
 //! does not keep. What a check is worth and how it is told stands in `module.toml`.
 
 mod client;
+mod lab;
 mod mistakes;
 mod rules;
 mod server;
@@ -39,5 +40,7 @@ pub const MODULE: Module = Module {
         ("burst", stretch::burst),
         ("client-closed-port", stretch::client_closed_port),
         ("ipv6", stretch::ipv6),
+        ("server-lossy-wire", lab::server),
+        ("client-lossy-wire", lab::client),
     ],
 };

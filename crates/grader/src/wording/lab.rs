@@ -9,8 +9,11 @@ use netlab::frame::{Internet, Tcp, Transport};
 use netlab::{Capture, Faults, Interface, Packet};
 
 use super::byte_count;
-use crate::bytes::thousands;
+use crate::bytes::{self, thousands};
+use crate::record::Sample;
 
+/// How many columns of bytes a sentence shows.
+const SHOWN_COLUMNS: usize = 60;
 /// How many packets are shown from the beginning, and how many from the end.
 const SHOWN_PACKETS: (usize, usize) = (8, 8);
 /// The ethertype of ARP, which asks for the hardware address of an IPv4 address (RFC 826).
@@ -211,4 +214,71 @@ fn address(host: &Arc<str>, packet: &Packet, interfaces: &[Interface]) -> Option
         *interface.host == **host && from.is_none_or(|from| network(from) == network(interface))
     };
     interfaces.iter().find(near).map(|interface| interface.address)
+}
+
+/// That a client sends its next datagram, or ends.
+pub fn sends_or_ends(who: &str) -> String {
+    format!("{who} sends a datagram, or ends")
+}
+
+/// A reply was printed that cannot have come.
+pub fn reply_from_nowhere(message: &str) -> (String, String) {
+    (
+        format!("a line about \"{message}\" only when its reply has come"),
+        "the line, though no reply to it reached the client's host".to_owned(),
+    )
+}
+
+/// A client gave a message up before its last try.
+pub fn too_few_tries(message: &str, wanted: usize, tries: usize) -> (String, String) {
+    let times = if tries == 1 { "time" } else { "times" };
+    (
+        format!("\"{message}\" is sent up to {wanted} times before the client gives it up"),
+        format!("it was sent {tries} {times}, and no line about it was printed"),
+    )
+}
+
+/// A client gave up though it had been answered.
+pub fn overlooked_reply(message: &str) -> (String, String) {
+    (
+        format!("a line about \"{message}\", whose reply reached the client's host in time"),
+        "no such line: the client has not taken the reply".to_owned(),
+    )
+}
+
+/// That a server answers all that arrives.
+pub fn all_are_answered(who: &str) -> String {
+    format!("{who} answers each datagram that has arrived")
+}
+
+/// How often a datagram arrived, and how often it was answered.
+pub fn answers(bytes: &[u8], arrived: usize, answers: usize) -> (String, String) {
+    let shown = bytes::show(&Sample::of(bytes), SHOWN_COLUMNS);
+    let times = |count: usize| match count {
+        0 => "not at all".to_owned(),
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{count} times"),
+    };
+    (
+        format!("{} for {shown}: one for each time that it arrived", match arrived {
+            1 => "1 answer".to_owned(),
+            _ => format!("{arrived} answers"),
+        }),
+        format!("it arrived {} and was answered {}", times(arrived), times(answers)),
+    )
+}
+
+/// An answer to what never arrived.
+pub fn unasked_answer(bytes: &[u8]) -> (String, String) {
+    let shown = bytes::show(&Sample::of(bytes), SHOWN_COLUMNS);
+    (
+        "only answers to datagrams that have arrived".to_owned(),
+        format!("an answer that was asked for by none: {shown}"),
+    )
+}
+
+/// That a client asks for a connection.
+pub fn asks_for_connection(who: &str) -> String {
+    format!("{who} asks for a connection (SYN)")
 }
