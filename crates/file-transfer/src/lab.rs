@@ -10,10 +10,9 @@ use crate::folder::Folder;
 use crate::talk::SERVED;
 
 /// What the wire does to each packet, both ways.
-const LOSSY: Faults =
-    Faults { loss: 0.1, duplicate: 0.1, reorder: 0.1, corrupt: 0.0, delay_ms: 0 };
+const LOSSY: Faults = Faults { loss: 0.1, duplicate: 0.1, reorder: 0.1, corrupt: 0.0, delay_ms: 0 };
 /// A wire that passes nothing on.
-const CUT: Faults = Faults { loss: 1.0, ..LOSSY };
+const CUT: Faults = Faults { loss: 1.0, duplicate: 0.0, reorder: 0.0, corrupt: 0.0, delay_ms: 0 };
 /// How much is moved: some hundred packets, of which tens are lost.
 const SIZE: usize = 512 << 10;
 /// How many deadlines a transfer may take: after each loss that TCP notices by its clock alone it waits longer.

@@ -150,6 +150,8 @@ pub(crate) struct Context {
     began: Cell<Instant>,
     /// Where its programs and sockets are, if in a lab.
     pub place: RefCell<Option<Place>>,
+    /// What the packets carry that a failure in a lab is about.
+    pub focus: RefCell<Option<Vec<u8>>>,
     pub programs: RefCell<Vec<ProgramState>>,
     sockets: RefCell<Vec<Weak<Socket>>>,
     /// The last step failed, and no further one has begun.
@@ -185,6 +187,7 @@ impl Context {
             patience: Cell::new(1),
             began: Cell::new(Instant::now()),
             place: RefCell::default(),
+            focus: RefCell::default(),
             programs: RefCell::default(),
             sockets: RefCell::default(),
             failing: Cell::new(false),
@@ -467,7 +470,7 @@ impl Context {
             let view = look::look(&program.running.pids());
             for line in look::describe(&view, &program.lane.program) {
                 let _ = writeln!(all, "{line}");
-                self.recorder.record(&program.lane, What::Seen { text: line });
+                self.recorder.record_once(&program.lane, What::Seen { text: line });
             }
         }
         all

@@ -168,7 +168,9 @@ impl<'a> Check<'a> {
             return Stop::Error(anyhow::anyhow!(words::overrun(turn.overruns())));
         }
         if failure.symptom != Symptom::NotImplemented {
-            failure.got = format!("{}\n{}", failure.got.trim_end(), words::packets(&turn.capture()));
+            let focus = self.context.focus.borrow();
+            let packets = words::packets(&turn.capture(), focus.as_deref());
+            failure.got = format!("{}\n{packets}", failure.got.trim_end());
         }
         Stop::Failed(failure)
     }
@@ -216,6 +218,11 @@ impl Lab<'_> {
     /// The same without a word in the transcript.
     pub fn set_faults_quietly(&self, host: &Host, faults: Faults) {
         host.host.set_faults(faults);
+    }
+
+    /// The packets that matter: if the check fails, those are shown that carry these bytes.
+    pub fn focus_on(&self, bytes: &[u8]) {
+        *self.context.focus.borrow_mut() = Some(bytes.to_vec());
     }
 
     /// Every UDP datagram that was sent so far, in the order in which they were.
@@ -287,7 +294,8 @@ impl Host {
     /// The grader's error.
     pub fn datagram_peer(&self) -> Verdict<DatagramPeer> {
         let address = SocketAddr::from((self.address(), 0));
-        let peer = DatagramPeer::open_on(Rc::clone(&self.context), self.open(Type::DGRAM)?, address)?;
+        let peer =
+            DatagramPeer::open_on(Rc::clone(&self.context), self.open(Type::DGRAM)?, address)?;
         self.note(words::peer_at(peer.address()));
         Ok(peer)
     }

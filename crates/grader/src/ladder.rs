@@ -26,6 +26,8 @@ const LEAST_HIDDEN_EVENTS: usize = 3;
 const COLUMNS: std::ops::RangeInclusive<usize> = 50..=120;
 /// The columns of the time and the space after it.
 const TIME_COLUMNS: usize = 8;
+/// The columns around the name of a lane in an arrow.
+const TAG_FRAME_COLUMNS: usize = 7;
 /// The columns of an arrow's beginning, and of the indent below it.
 const LEAD_COLUMNS: usize = 4;
 /// How many lines a row's data may fill: a text that is there as a whole. Of what is long or no text, one line is
@@ -233,7 +235,7 @@ impl<'a> Ladder<'a> {
         let tail_columns = match (arrow, tag.is_empty()) {
             (Arrow::Not, _) => 0,
             (_, true) => 3,
-            (_, false) => tag.width() + 7,
+            (_, false) => tag.width() + TAG_FRAME_COLUMNS,
         };
         let width = self.inner - LEAD_COLUMNS - 1;
         let first_width = width.saturating_sub(tail_columns).max(width / 2);
@@ -330,7 +332,14 @@ impl<'a> Ladder<'a> {
     fn tag(&self, event: &Event) -> String {
         let program = clean(&event.lane.program);
         let program = Some(program.as_str()).filter(|name| self.names_programs && !name.is_empty());
-        wording::lane(program, event.lane.connection.filter(|_| self.names_connections))
+        let connection = event.lane.connection.filter(|_| self.names_connections);
+        let whole = wording::lane(program, connection);
+        // Of a long name the host alone says enough: a program's start tells what it is there.
+        let is_long = whole.width() + TAG_FRAME_COLUMNS > self.inner / 2 - LEAD_COLUMNS;
+        match program.and_then(|name| name.split_once(" on ")).filter(|_| is_long) {
+            Some((_, host)) => wording::lane(Some(host), connection),
+            None => whole,
+        }
     }
 
     /// The words and bytes of a row, in parts between which a line may be broken.

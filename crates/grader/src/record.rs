@@ -164,6 +164,14 @@ impl Recorder {
         log.events.push(Event { at, lane: lane.clone(), what });
     }
 
+    /// Records `what` unless the same was recorded before: a second look that shows what the first one did.
+    pub fn record_once(&self, lane: &Lane, what: What) {
+        let is_new = |event: &Event| event.lane != *lane || event.what != what;
+        if self.lock().events.iter().all(is_new) {
+            self.record(lane, what);
+        }
+    }
+
     /// All that was recorded so far.
     pub fn events(&self) -> Vec<Event> {
         self.lock().events.clone()

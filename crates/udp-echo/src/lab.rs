@@ -10,8 +10,7 @@ use grader::wording::lab as words;
 use grader::{Check, Failure, Finished, Host, Lab, Program, Server, Stop, Symptom, Verdict};
 
 /// What the wire does to each datagram, both ways.
-const LOSSY: Faults =
-    Faults { loss: 0.1, duplicate: 0.2, reorder: 0.1, corrupt: 0.0, delay_ms: 0 };
+const LOSSY: Faults = Faults { loss: 0.1, duplicate: 0.2, reorder: 0.1, corrupt: 0.0, delay_ms: 0 };
 /// How often a client tries at the most.
 const TRIES: usize = 3;
 /// A reply that left for the client later than this after its last try may have come too late.
@@ -61,7 +60,7 @@ pub fn client(check: &mut Check) -> Verdict {
     arguments.extend(messages.iter().cloned());
     let client = check.start_on(&here, &arguments)?;
     echo_until_it_ends(check, &client, &mut peer)?;
-    judge(&lab.datagrams(), &here, &messages, &client.finish()?)
+    judge(&lab, &here, &messages, &client.finish()?)
 }
 
 /// Sends back whatever comes until the client has ended.
@@ -83,13 +82,15 @@ fn echo_until_it_ends(check: &Check, client: &Program, peer: &mut DatagramPeer) 
 }
 
 /// All replies are printed; or those before the first message of which no try brought one in time.
-fn judge(seen: &[Sighting], here: &Host, messages: &[String], client: &Finished) -> Verdict {
+fn judge(lab: &Lab<'_>, here: &Host, messages: &[String], client: &Finished) -> Verdict {
+    let seen = &lab.datagrams();
     let printed = client.stdout().iter().filter(|byte| **byte == b'\n').count();
     let done = printed.min(messages.len());
     let lines: String = messages[..done].iter().map(|message| format!("{message}\n")).collect();
     client.expect_stdout(lines.as_bytes())?;
     for message in &messages[..done] {
         if replies(seen, here, message).is_empty() {
+            lab.focus_on(message.as_bytes());
             let (expected, got) = words::reply_from_nowhere(message);
             return Err(Failure::new(Symptom::Named("made-up-reply"), expected, got).into());
         }
@@ -98,6 +99,7 @@ fn judge(seen: &[Sighting], here: &Host, messages: &[String], client: &Finished)
         client.expect_status(&[0])?;
         return Ok(());
     };
+    lab.focus_on(message.as_bytes());
     let tries: BTreeMap<u64, _> = seen
         .iter()
         .filter(|one| *one.from == *here.name() && one.bytes == message.as_bytes())
@@ -187,9 +189,8 @@ fn foresee(seen: &[Sighting], here: &Host, message: &str) -> Option<Trouble> {
     }
     let at_first = *requests.first()?;
     let at_second = *requests.get(1)?;
-    let back = |from: usize, count: usize| {
-        Some(echoes.get(from..from + count)?.iter().sum::<usize>())
-    };
+    let back =
+        |from: usize, count: usize| Some(echoes.get(from..from + count)?.iter().sum::<usize>());
     match (at_first, back(0, at_first)?) {
         (1, 1) => Some(Trouble::None),
         (1.., 2..) => Some(Trouble::Doubled),
@@ -229,17 +230,16 @@ pub fn server(check: &mut Check) -> Verdict {
     peer.send_to(&server, to, last.as_bytes())?;
     await_answers(&lab, &server, &there)?;
     let seen = lab.datagrams();
-    match tallies(&seen, &there).into_iter().find(|(_, tally)| tally.answers.len() != tally.arrived) {
-        None => Ok(()),
-        Some((bytes, tally)) if tally.arrived == 0 => {
-            let (expected, got) = words::unasked_answer(&bytes);
-            Err(Failure::new(Symptom::WrongBytes, expected, got).into())
-        }
-        Some((bytes, tally)) => {
-            let (expected, got) = words::answers(&bytes, tally.arrived, tally.answers.len());
-            Err(Failure::new(Symptom::ExtraBytes, expected, got).into())
-        }
-    }
+    let wrong = |(_, tally): &(Vec<u8>, Tally)| tally.answers.len() != tally.arrived;
+    let Some((bytes, tally)) = tallies(&seen, &there).into_iter().find(wrong) else {
+        return Ok(());
+    };
+    lab.focus_on(&bytes);
+    let (symptom, (expected, got)) = match tally.arrived {
+        0 => (Symptom::WrongBytes, words::unasked_answer(&bytes)),
+        arrived => (Symptom::ExtraBytes, words::answers(&bytes, arrived, tally.answers.len())),
+    };
+    Err(Failure::new(symptom, expected, got).into())
 }
 
 /// Waits until each datagram that has arrived is answered.
@@ -252,6 +252,7 @@ fn await_answers(lab: &Lab<'_>, server: &Server, there: &Host) -> Verdict {
     match answered {
         Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {
             let Some((bytes, tally)) = unanswered(lab, there) else { return Ok(()) };
+            lab.focus_on(&bytes);
             let (expected, got) = words::answers(&bytes, tally.arrived, tally.answers.len());
             Err(Failure::new(Symptom::Named("unanswered"), expected, got).into())
         }

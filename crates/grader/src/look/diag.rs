@@ -85,9 +85,7 @@ impl SockDiag {
     /// # Errors
     ///
     /// Those of `open`.
-    pub fn opened_by(
-        open: impl FnOnce(i32, i32, i32) -> io::Result<OwnedFd>,
-    ) -> io::Result<Self> {
+    pub fn opened_by(open: impl FnOnce(i32, i32, i32) -> io::Result<OwnedFd>) -> io::Result<Self> {
         let socket = open(libc::AF_NETLINK, libc::SOCK_DGRAM, libc::NETLINK_SOCK_DIAG)?;
         Ok(Self { socket })
     }

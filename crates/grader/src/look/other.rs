@@ -145,9 +145,7 @@ impl SockDiag {
     /// # Errors
     ///
     /// Always `Unsupported`.
-    pub fn opened_by(
-        _open: impl FnOnce(i32, i32, i32) -> io::Result<OwnedFd>,
-    ) -> io::Result<Self> {
+    pub fn opened_by(_open: impl FnOnce(i32, i32, i32) -> io::Result<OwnedFd>) -> io::Result<Self> {
         unsupported()
     }
 

@@ -31,12 +31,7 @@ pub fn stalled(before: &View, now: &View, sockets: &[GraderSocket]) -> bool {
 
 /// The same for programs and sockets that are in other networks than this thread: `lines` lead to
 /// the kernel's word on all of these networks.
-pub fn stalled_on(
-    before: &View,
-    now: &View,
-    sockets: &[GraderSocket],
-    lines: &[SockDiag],
-) -> bool {
+pub fn stalled_on(before: &View, now: &View, sockets: &[GraderSocket], lines: &[SockDiag]) -> bool {
     if !unchanged(before, now) || !everyone_waits(now, sockets) {
         return false;
     }

@@ -16,6 +16,8 @@ use crate::record::Sample;
 const SHOWN_COLUMNS: usize = 60;
 /// How many packets are shown from the beginning, and how many from the end.
 const SHOWN_PACKETS: (usize, usize) = (8, 8);
+/// How many columns of what a datagram carries are shown.
+const PAYLOAD_COLUMNS: usize = 24;
 /// The ethertype of ARP, which asks for the hardware address of an IPv4 address (RFC 826).
 const ARP: u16 = 0x0806;
 
@@ -44,6 +46,7 @@ pub fn faults(host: Ipv4Addr, faults: Faults) -> String {
         .map(|(chance, verb)| format!("{verb} {} %", percent(chance)))
         .collect();
     match told.is_empty() {
+        _ if faults.loss >= 1.0 => format!("from now on the wire of {host} passes nothing on"),
         true => format!("from now on the wire of {host} passes everything on as it is"),
         false => format!("from now on the wire of {host}, both ways, {}", told.join(", ")),
     }
@@ -57,13 +60,23 @@ pub fn overrun(count: u64) -> String {
     )
 }
 
-/// All packets that the lab's wires have seen, or the first and the last of them.
-pub fn packets(capture: &Capture) -> String {
-    let journeys = journeys(&capture.packets);
+/// The packets that the lab's wires have seen: those that carry the bytes of `focus`, if there is one, or the first and
+/// the last of all.
+pub fn packets(capture: &Capture, focus: Option<&[u8]>) -> String {
+    let mut journeys = journeys(&capture.packets);
     if journeys.is_empty() {
         return "the lab's wires have seen no packet".to_owned();
     }
-    let mut told = format!("the lab's wires have seen {}:", summary(&journeys));
+    let mut told = format!("the lab's wires have seen {}", summary(&journeys));
+    if let Some(bytes) = focus {
+        let all = journeys.len();
+        journeys.retain(|journey| carries(journey[0], bytes));
+        if journeys.len() < all {
+            let shown = bytes::show(&Sample::of(bytes), SHOWN_COLUMNS);
+            let _ = write!(told, "; of those that carry {shown}");
+        }
+    }
+    told.push(':');
     let (first, last) = SHOWN_PACKETS;
     let hidden = journeys.len().saturating_sub(first + last);
     for (place, journey) in journeys.iter().enumerate() {
@@ -76,6 +89,14 @@ pub fn packets(capture: &Capture) -> String {
         let _ = write!(told, "\n    {}: {}", what(journey[0]), whither(journey, capture));
     }
     told
+}
+
+fn carries(packet: &Packet, bytes: &[u8]) -> bool {
+    let internet = packet.frame().and_then(|frame| frame.internet);
+    internet.is_some_and(|internet| match internet.transport {
+        Transport::Udp(udp) => udp.payload == bytes,
+        _ => false,
+    })
 }
 
 /// What came of each frame that was sent: one packet for each host that it goes to, and for each copy.
@@ -133,7 +154,9 @@ fn what_of_internet(internet: &Internet<'_>) -> String {
         None => format!("{source} -> {destination}"),
     };
     let carries = match &internet.transport {
-        Transport::Udp(udp) => format!("UDP {}", byte_count(udp.payload.len() as u64)),
+        Transport::Udp(udp) => {
+            format!("UDP {}", bytes::show(&Sample::of(udp.payload), PAYLOAD_COLUMNS))
+        }
         Transport::Tcp(tcp) => what_of_tcp(tcp),
         Transport::Icmp(icmp) => match (icmp.kind, icmp.code) {
             (3, 0) => "ICMP network unreachable".to_owned(),
@@ -170,44 +193,61 @@ fn what_of_arp(frame: &[u8]) -> String {
 
 /// Where it came to, and what befell it on the way.
 fn whither(journey: &[&Packet], capture: &Capture) -> String {
-    let mut arrived: BTreeMap<Ipv4Addr, u64> = BTreeMap::new();
-    let (mut lost, mut nobody) = (Vec::new(), true);
+    let mut arrived: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
+    let mut lost: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
     for packet in journey {
         let Some(to) = &packet.to else { continue };
-        nobody = false;
         let Some(address) = address(to, journey[0], &capture.interfaces) else { continue };
-        match packet.fate.lost || packet.fate.corrupted {
-            true => lost.push(address),
-            false => *arrived.entry(address).or_default() += 1,
-        }
-    }
-    if nobody {
-        return "no host has this address".to_owned();
+        let is_lost = packet.fate.lost || packet.fate.corrupted;
+        *(if is_lost { &mut lost } else { &mut arrived }).entry(address).or_default() += 1;
     }
     let mut told = Vec::new();
-    if !arrived.is_empty() {
-        let times = |(address, times): (Ipv4Addr, u64)| match times {
-            1 => address.to_string(),
-            _ => format!("{address} {times} times"),
-        };
-        let hosts: Vec<String> = arrived.into_iter().map(times).collect();
-        told.push(format!("reached {}", hosts.join(", ")));
-    }
-    if !lost.is_empty() {
-        let hosts: Vec<String> = lost.iter().map(Ipv4Addr::to_string).collect();
-        told.push(format!("lost on the way to {}", hosts.join(", ")));
+    match (arrived.len(), lost.len()) {
+        (0, 0) => told.push("no host has this address".to_owned()),
+        // Where it went is what it was sent to.
+        (0 | 1, 0 | 1) if arrived.keys().chain(lost.keys()).all(|to| is_for(journey[0], *to)) => {
+            told.extend(arrived.values().map(|count| format!("arrived{}", times(*count))));
+            told.extend(lost.values().map(|count| format!("lost{}", times(*count))));
+        }
+        _ => {
+            let list = |hosts: BTreeMap<Ipv4Addr, usize>| {
+                let shown =
+                    hosts.into_iter().map(|(host, count)| format!("{host}{}", times(count)));
+                shown.collect::<Vec<String>>().join(", ")
+            };
+            if !arrived.is_empty() {
+                told.push(format!("reached {}", list(arrived)));
+            }
+            if !lost.is_empty() {
+                told.push(format!("lost on the way to {}", list(lost)));
+            }
+        }
     }
     if journey.iter().any(|packet| packet.fate.held_back) {
         told.push("held back".to_owned());
     }
-    told.join("; ")
+    told.join(", ")
+}
+
+fn is_for(packet: &Packet, host: Ipv4Addr) -> bool {
+    let internet = packet.frame().and_then(|frame| frame.internet);
+    internet.is_some_and(|internet| internet.destination == host)
+}
+
+fn times(count: usize) -> String {
+    match count {
+        1 => String::new(),
+        2 => " twice".to_owned(),
+        _ => format!(" {count} times"),
+    }
 }
 
 /// The address of a host on the network on which a packet was sent.
 fn address(host: &Arc<str>, packet: &Packet, interfaces: &[Interface]) -> Option<Ipv4Addr> {
     let sender = packet.frame().map(|frame| frame.source);
     let network = |interface: &Interface| {
-        interface.address.to_bits() & u32::MAX.checked_shl(32 - u32::from(interface.prefix)).unwrap_or(0)
+        interface.address.to_bits()
+            & u32::MAX.checked_shl(32 - u32::from(interface.prefix)).unwrap_or(0)
     };
     let from = interfaces.iter().find(|interface| Some(interface.hardware) == sender);
     let near = |interface: &&Interface| {
@@ -261,10 +301,13 @@ pub fn answers(bytes: &[u8], arrived: usize, answers: usize) -> (String, String)
         _ => format!("{count} times"),
     };
     (
-        format!("{} for {shown}: one for each time that it arrived", match arrived {
-            1 => "1 answer".to_owned(),
-            _ => format!("{arrived} answers"),
-        }),
+        format!(
+            "{} for {shown}: one for each time that it arrived",
+            match arrived {
+                1 => "1 answer".to_owned(),
+                _ => format!("{arrived} answers"),
+            }
+        ),
         format!("it arrived {} and was answered {}", times(arrived), times(answers)),
     )
 }
