@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     sandbox::keeper_main_if_asked();
+    grader::lab::lab_main_if_asked();
     classroom::batch::worker::main_if_asked();
     classroom::main()
 }

@@ -20,6 +20,7 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     sandbox::keeper_main_if_asked();
+    grader::lab::lab_main_if_asked();
     classroom::batch::worker::main_if_asked();
     let mut arguments = Arguments::from_args();
     // Each grades a submission, and the machine may be small.

@@ -24,9 +24,8 @@ use crate::results::ModuleResult;
 /// How many descriptors the grader asks for: a module's checks hold many connections at once.
 const DESCRIPTORS: u64 = 4096;
 
-/// Grades one submission and never returns, if [`super::crew`] started this process. Comes second
-/// in
-/// `main`, after [`sandbox::keeper_main_if_asked`]: there is one thread as yet.
+/// Grades one submission and never returns, if [`super::crew`] started this process. Comes in
+/// `main` after [`sandbox::keeper_main_if_asked`] and the lab's: there is one thread as yet.
 pub fn main_if_asked() {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|argument| argument == WORKER_ARGUMENT) {

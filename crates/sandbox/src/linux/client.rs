@@ -68,11 +68,11 @@ impl Sandbox {
         self.run.close();
     }
 
-<<<<<<< HEAD
     /// Tells, now and later, whether this sandbox was closed.
     pub fn closed(&self) -> Closed {
         self.run.closed.clone()
-=======
+    }
+
     /// What the caller keeps beside this run, made when it is first asked for. It is dropped with the
     /// run, after all of the run's programs have ended.
     ///
@@ -80,7 +80,6 @@ impl Sandbox {
     /// Another type was asked for before: there is one companion.
     pub fn companion<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> &T {
         self.companion.get(make)
->>>>>>> 5bfe048 (broadcast's stretch in networks of the lab: programs on hosts, and the packets of a failure)
     }
 
     /// The run's scratch folder: empty at first, readable by this user only, removed on every way
