@@ -1,5 +1,5 @@
-//! What `listen` and `send` promise in networks of the lab: 172.60.50.0/24 with three listeners and a sender, and its
-//! neighbour 172.60.51.0/24 behind a router.
+//! What `listen` and `send` promise in networks of the lab: 172.60.50.0/24 with three listeners and
+//! a sender, and its neighbour 172.60.51.0/24 behind a router.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -10,13 +10,14 @@ const NEAR: [&str; 3] = ["alpha", "beta", "gamma"];
 /// The largest address of 172.60.50.0/24.
 const DIRECTED: Ipv4Addr = Ipv4Addr::new(172, 60, 50, 255);
 
-/// What is sent to 172.60.50.255 is heard by every host of 172.60.50.0/24, and not beyond the router: what the
-/// neighbour hears first is what is sent to itself afterwards.
+/// What is sent to 172.60.50.255 is heard by every host of 172.60.50.0/24, and not beyond the
+/// router: what the neighbour hears first is what is sent to itself afterwards.
 pub fn directed(check: &mut Check) -> Verdict {
     everybody_hears(check, DIRECTED)
 }
 
-/// What is sent to 255.255.255.255 goes out by the default route's network, and reaches the same hosts.
+/// What is sent to 255.255.255.255 goes out by the default route's network, and reaches the same
+/// hosts.
 pub fn limited(check: &mut Check) -> Verdict {
     everybody_hears(check, Ipv4Addr::BROADCAST)
 }
@@ -60,7 +61,8 @@ fn hears_only_this(
     beyond.expect_heard_text(0, &format!("\"{text}\""))
 }
 
-/// A listener that heard nothing: if the sender sent something, and all of it elsewhere, that is the sender's mistake.
+/// A listener that heard nothing: if the sender sent something, and all of it elsewhere, that is
+/// the sender's mistake.
 fn where_it_was_sent(lab: &Lab, home: &Host, everybody: Ipv4Addr, stop: Stop) -> Stop {
     let Stop::Failed(failure) = stop else { return stop };
     let sent: Vec<SocketAddr> = lab

@@ -1,5 +1,5 @@
-//! What the two sides promise over a wire that loses, doubles and reorders packets: TCP sends again what is lost, and the
-//! program notices nothing but that it takes longer.
+//! What the two sides promise over a wire that loses, doubles and reorders packets: TCP sends again
+//! what is lost, and the program notices nothing but that it takes longer.
 
 use grader::lab::Faults;
 use grader::wording::lab as words;
@@ -15,11 +15,13 @@ const LOSSY: Faults = Faults { loss: 0.1, duplicate: 0.1, reorder: 0.1, corrupt:
 const CUT: Faults = Faults { loss: 1.0, duplicate: 0.0, reorder: 0.0, corrupt: 0.0, delay_ms: 0 };
 /// How much is moved, each way: some hundred packets, of which tens are lost.
 const SIZE: usize = 256 << 10;
-/// How many deadlines a transfer may take: after each loss that TCP notices by its clock alone it waits longer.
+/// How many deadlines a transfer may take: after each loss that TCP notices by its clock alone it
+/// waits longer.
 const PATIENCE: u32 = 6;
 
-/// A file goes to the server while another one comes from it, and both are whole in the end. The very first packet, the
-/// SYN of `put`, is lost for certain, which the client's kernel notices a second later.
+/// A file goes to the server while another one comes from it, and both are whole in the end. The
+/// very first packet, the SYN of `put`, is lost for certain, which the client's kernel notices a
+/// second later.
 pub fn lossy_wire(check: &mut Check) -> Verdict {
     let lab = check.lab()?;
     let (here, there) = (lab.host("alpha")?, lab.host("beta")?);

@@ -1,8 +1,10 @@
-//! The lab in a check: programs and the grader's peers on hosts of their own, and every packet between them.
+//! The lab in a check: programs and the grader's peers on hosts of their own, and every packet
+//! between them.
 //!
-//! A run has one lab, which is started when a check first asks for it and ends with the run's sandbox. Checks take it in
-//! turns; each begins with wires that lose nothing and no packet seen. Programs on hosts are confined as all others
-//! are; the hosts' names and addresses are those of [`netlab::Topology::broadcast`].
+//! A run has one lab, which is started when a check first asks for it and ends with the run's
+//! sandbox. Checks take it in turns; each begins with wires that lose nothing and no packet seen.
+//! Programs on hosts are confined as all others are; the hosts' names and addresses are those of
+//! [`netlab::Topology::broadcast`].
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -78,7 +80,8 @@ pub struct Host {
     context: Rc<Context>,
 }
 
-/// A UDP datagram on its way to one host: each of them, and each copy that a wire made, is one of these.
+/// A UDP datagram on its way to one host: each of them, and each copy that a wire made, is one of
+/// these.
 #[derive(Debug, Clone)]
 pub struct Sighting {
     /// The same for all that come of one call to send.
@@ -107,11 +110,13 @@ impl Sighting {
 }
 
 impl<'a> Check<'a> {
-    /// The lab, from now to the end of the check for this check alone. Waiting for it counts for nothing.
+    /// The lab, from now to the end of the check for this check alone. Waiting for it counts for
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// `Unsupported` where there is none, with the reason and what to do about it; the grader's error.
+    /// `Unsupported` where there is none, with the reason and what to do about it; the grader's
+    /// error.
     pub fn lab(&mut self) -> Verdict<Lab<'a>> {
         if self.turn.is_none() {
             let seed = self.random().number();
@@ -159,8 +164,8 @@ impl<'a> Check<'a> {
         Server::ready(self.start_on(host, arguments)?, crate::sockets::bound_datagram)
     }
 
-    /// A failure in the lab, with the packets that its wires have seen. Where the switch itself has lost some, which
-    /// only a machine without time does, nothing can be said of the program.
+    /// A failure in the lab, with the packets that its wires have seen. Where the switch itself has
+    /// lost some, which only a machine without time does, nothing can be said of the program.
     pub(crate) fn with_packets(&self, stop: Stop) -> Stop {
         let Some(turn) = &self.turn else { return stop };
         let Stop::Failed(mut failure) = stop else { return stop };
@@ -202,8 +207,8 @@ impl Lab<'_> {
         Ok(Host { host, context: Rc::clone(&self.context) })
     }
 
-    /// Begins anew: no faults and no packets, and from now on `seed` decides what befalls packets. All programs and
-    /// sockets on hosts should be gone.
+    /// Begins anew: no faults and no packets, and from now on `seed` decides what befalls packets.
+    /// All programs and sockets on hosts should be gone.
     pub fn begin(&self, seed: u64) {
         self.turn.begin(seed);
     }
@@ -241,7 +246,8 @@ impl Lab<'_> {
         place.as_ref().is_none_or(|place| place.wires.wires_are_at_rest())
     }
 
-    /// Waits until `attempt` gives something, while `program` may do as it likes: for what the packets show.
+    /// Waits until `attempt` gives something, while `program` may do as it likes: for what the
+    /// packets show.
     ///
     /// # Errors
     ///

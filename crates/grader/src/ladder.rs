@@ -675,4 +675,21 @@ mod tests {
         assert!(!row.contains('…'), "{row}");
         assert!((5..=8).contains(&row.lines().count()), "{row}");
     }
+
+    #[test]
+    fn of_a_long_name_the_host_alone_stands_in_the_arrow() {
+        let on = |program: &str| Event {
+            at: Duration::ZERO,
+            lane: Lane { program: program.to_owned(), connection: None },
+            what: What::Stdout { bytes: Sample::of(b"listening on 0.0.0.0:7000\n") },
+        };
+        let events = [on("your listener on 172.60.50.11"), on("your sender")];
+        for columns in [60, 80] {
+            let style = Style { columns, unicode: false, colour: false };
+            let drawn = super::draw(&events, &style);
+            assert!(drawn.contains("-- 172.60.50.11 --|"), "{drawn}");
+            assert!(drawn.contains("-- your sender --|"), "{drawn}");
+            assert!(drawn.lines().all(|line| line.len() <= columns), "{drawn}");
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! Checks in the lab: where programs and peers are, what a failure shows, what is left, and what there is where there
-//! can be no lab.
+//! Checks in the lab: where programs and peers are, what a failure shows, what is left, and what
+//! there is where there can be no lab.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -16,6 +16,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use sandbox::Sandbox;
 
 type Outcome = Result<(), Failed>;
+type Test = (&'static str, fn() -> Outcome);
+/// A datagram, and whether it was lost, or is the second of two.
+type Journey = (Vec<u8>, bool, bool);
 
 /// The deadline of a wait: long beside all that passes.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -30,7 +33,7 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(AS_GRADER) {
         return as_grader();
     }
-    let tests: [(&str, fn() -> Outcome); 7] = [
+    let tests: [Test; 7] = [
         ("both_ends_on_hosts", both_ends_on_hosts),
         ("a_stall_on_a_host_is_seen", stall_is_seen),
         ("a_lost_request_is_no_stall", lost_request_is_no_stall),
@@ -63,7 +66,7 @@ fn grade(
     let mut text = "name = \"lab\"\ntitle = \"Lab\"\n".to_owned();
     for (id, _) in checks {
         text.push_str(&format!(
-            "[[check]]\nid = \"{id}\"\ntitle = \"The title of {id}\"\nkind = \"stretch\"\npoints = 1\n\
+            "[[check]]\nid = \"{id}\"\ntitle = \"The title\"\nkind = \"stretch\"\npoints = 1\n\
              lesson = \"lesson\"\npromise = \"It does.\"\nhints = [\"Do it.\"]\n\
              steps = [\"It is started.\"]\nrule = \"It must.\"\n"
         ));
@@ -183,7 +186,7 @@ fn failure_shows_packets() -> Outcome {
 }
 
 /// What each grading saw: which datagrams were sent and lost.
-static SEEN: Mutex<Vec<Vec<(Vec<u8>, bool, bool)>>> = Mutex::new(Vec::new());
+static SEEN: Mutex<Vec<Vec<Journey>>> = Mutex::new(Vec::new());
 
 fn keep(seen: Vec<Sighting>) {
     let seen = seen.into_iter().map(|one| (one.bytes, one.fate.lost, one.fate.copy)).collect();

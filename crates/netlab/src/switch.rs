@@ -474,11 +474,13 @@ mod tests {
         };
         bench.switch.set_faults("a", Way::FromHost, holds);
         assert_eq!(bench.take(0, &datagram(2, b"1")), []);
+        assert!(!bench.switch.is_at_rest());
         bench.switch.set_faults("a", Way::FromHost, Faults::default());
         // Of another conversation, and of the same the other way.
         assert_eq!(texts(bench.take(0, &datagram(3, b"2"))), b"2");
         assert_eq!(texts(bench.take(1, &build::udp((2, 9), (1, 7), b"3"))), b"3");
         assert_eq!(texts(bench.take(0, &datagram(2, b"4"))), b"41");
+        assert!(bench.switch.is_at_rest());
         // None comes: it does all the same.
         bench.switch.set_faults("a", Way::FromHost, holds);
         assert_eq!(bench.take(0, &datagram(2, b"5")), []);

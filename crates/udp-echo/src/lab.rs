@@ -1,4 +1,5 @@
-//! What client and server promise where datagrams are lost, doubled and overtaken: on a wire of the lab.
+//! What client and server promise where datagrams are lost, doubled and overtaken: on a wire of the
+//! lab.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
@@ -47,9 +48,10 @@ const RUN: [Trouble; 8] = [
     Trouble::None,
 ];
 
-/// Eight messages over a wire that loses some, doubles some and lets some overtake others. Every message gets through
-/// within its three tries, so a client that tries as it should has all replies; should a busy machine have used up the
-/// tries of one, the packets say whether it could have had one.
+/// Eight messages over a wire that loses some, doubles some and lets some overtake others. Every
+/// message gets through within its three tries, so a client that tries as it should has all
+/// replies; should a busy machine have used up the tries of one, the packets say whether it could
+/// have had one.
 pub fn client(check: &mut Check) -> Verdict {
     let lab = check.lab()?;
     let (here, there) = (lab.host("alpha")?, lab.host("beta")?);
@@ -124,8 +126,9 @@ fn replies<'a>(seen: &'a [Sighting], here: &Host, message: &str) -> Vec<&'a Sigh
     seen.iter().filter(|one| one.arrives_at(here) && one.bytes == message.as_bytes()).collect()
 }
 
-/// Messages that will meet the troubles of a [`RUN`]. A wire decides by the seed and by what a datagram carries: what it
-/// does to a message can be seen beforehand, in a conversation of the grader's own with the same seed.
+/// Messages that will meet the troubles of a [`RUN`]. A wire decides by the seed and by what a
+/// datagram carries: what it does to a message can be seen beforehand, in a conversation of the
+/// grader's own with the same seed.
 fn choose_messages(
     check: &mut Check,
     lab: &Lab<'_>,
@@ -170,7 +173,8 @@ fn rehearse(here: &Host, there: &Host, candidates: &[String]) -> Verdict<[UdpSoc
     Ok([client, server])
 }
 
-/// What a client will meet with this message; nothing that a run wants, or too much to be foreseen, is `None`.
+/// What a client will meet with this message; nothing that a run wants, or too much to be foreseen,
+/// is `None`.
 fn foresee(seen: &[Sighting], here: &Host, message: &str) -> Option<Trouble> {
     // How many copies of each sending arrive, in the order in which they were sent.
     let arrivals = |is_request: bool| {
@@ -207,8 +211,9 @@ struct Tally {
     answers: BTreeSet<u64>,
 }
 
-/// Forty datagrams, each sent twice, over a wire that loses some and doubles some: the server answers each one that
-/// arrives, once. What it answers is counted where it leaves the server's host.
+/// Forty datagrams, each sent twice, over a wire that loses some and doubles some: the server
+/// answers each one that arrives, once. What it answers is counted where it leaves the server's
+/// host.
 pub fn server(check: &mut Check) -> Verdict {
     let lab = check.lab()?;
     let (here, there) = (lab.host("alpha")?, lab.host("beta")?);

@@ -1,4 +1,5 @@
-//! What is said of the lab: where programs and peers are, what its wires do, and which packets they have seen.
+//! What is said of the lab: where programs and peers are, what its wires do, and which packets they
+//! have seen.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -55,13 +56,14 @@ pub fn faults(host: Ipv4Addr, faults: Faults) -> String {
 /// The switch lost packets by itself.
 pub fn overrun(count: u64) -> String {
     format!(
-        "the machine was too busy for the lab, whose switch lost {}; run it again when less is going on",
+        "the machine was too busy for the lab, whose switch lost {}; run it again when less is \
+         going on",
         packet_count(count)
     )
 }
 
-/// The packets that the lab's wires have seen: those that carry the bytes of `focus`, if there is one, or the first and
-/// the last of all.
+/// The packets that the lab's wires have seen: those that carry the bytes of `focus`, if there is
+/// one, or the first and the last of all.
 pub fn packets(capture: &Capture, focus: Option<&[u8]>) -> String {
     let mut journeys = journeys(&capture.packets);
     if journeys.is_empty() {
@@ -99,7 +101,8 @@ fn carries(packet: &Packet, bytes: &[u8]) -> bool {
     })
 }
 
-/// What came of each frame that was sent: one packet for each host that it goes to, and for each copy.
+/// What came of each frame that was sent: one packet for each host that it goes to, and for each
+/// copy.
 fn journeys(packets: &[Packet]) -> Vec<Vec<&Packet>> {
     let mut journeys: Vec<Vec<&Packet>> = Vec::new();
     for packet in packets {
