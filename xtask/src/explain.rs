@@ -57,19 +57,15 @@ fn tell(
     page.heading(2, wording::PROMISE);
     page.prose(4, &check.promise);
     page.blank();
-    if !check.steps.is_empty() {
-        page.heading(2, "Step by step");
-        for (index, step) in check.steps.iter().enumerate() {
-            let number = format!("{}. ", index + 1);
-            page.hanging(4, number.len(), &format!("{number}{step}"));
-        }
-        page.blank();
+    page.heading(2, "Step by step");
+    for (index, step) in check.steps.iter().enumerate() {
+        let number = format!("{}. ", index + 1);
+        page.hanging(4, number.len(), &format!("{number}{step}"));
     }
-    if !check.rule.is_empty() {
-        page.heading(2, "The rule");
-        page.prose(4, &check.rule);
-        page.blank();
-    }
+    page.blank();
+    page.heading(2, "The rule");
+    page.prose(4, &check.rule);
+    page.blank();
     page.prose(0, &format!("{} exercises/{name}/README.md#{}", wording::LESSON, check.lesson));
     page.prose(0, "This check alone, with what happens on the wire if it fails:");
     page.line(&format!("  cargo xtask grade {name} --check {id}"));

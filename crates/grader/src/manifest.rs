@@ -43,10 +43,8 @@ pub struct CheckEntry {
     /// What the program promises, in one sentence.
     pub promise: String,
     /// What the check does, step by step: what is sent, and what is expected.
-    #[serde(default)]
     pub steps: Vec<String>,
     /// The rule behind it: what the kernel or the protocol does, and what follows for a program.
-    #[serde(default)]
     pub rule: String,
     /// Hints in rising clarity: the first names what is seen, the last is all but the answer. The
     /// first one gives way to that of a mistake below, where one fits.
@@ -320,6 +318,16 @@ mod tests {
         assert_eq!(chain("reset"), ["closed", "mechanism", "cure"]);
         assert_eq!(chain("stalled"), ["waits", "for whom"]);
         assert_eq!(chain("not-implemented")[1..], ["mechanism", "cure"]);
+    }
+
+    #[test]
+    fn every_check_is_explained() {
+        for (line, field) in
+            [("steps = [\"It is started.\"]\n", "steps"), ("rule = \"It must.\"\n", "rule")]
+        {
+            let told = error(&GOOD.replace(line, ""));
+            assert!(told.contains(&format!("missing field `{field}`")), "{told}");
+        }
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::workspace::{Owner, Workspace};
 
 /// What a module's core checks are worth together.
 const CORE_POINTS: u32 = 100;
+/// In how many steps a check is explained at least: one that does something, one that expects.
+const MIN_STEPS: usize = 2;
 /// How many hints a check has at least, each clearer than the one before.
 const MIN_HINTS: usize = 3;
 
@@ -71,12 +73,25 @@ fn wording(check: &CheckEntry) -> Vec<String> {
     if check.points == 0 {
         problems.push(format!("the check `{id}` is worth nothing; give it points"));
     }
-    for (name, text) in
-        [("title", &check.title), ("promise", &check.promise), ("lesson", &check.lesson)]
-    {
+    for (name, text) in [
+        ("title", &check.title),
+        ("promise", &check.promise),
+        ("rule", &check.rule),
+        ("lesson", &check.lesson),
+    ] {
         if text.trim().is_empty() {
             problems.push(format!("the check `{id}` has an empty {name}; write one"));
         }
+    }
+    if check.steps.len() < MIN_STEPS {
+        let count = check.steps.len();
+        problems.push(format!(
+            "the check `{id}` is explained in {count} steps; write {MIN_STEPS} or more: what is \
+             sent, what is expected"
+        ));
+    }
+    if check.steps.iter().any(|step| step.trim().is_empty()) {
+        problems.push(format!("the check `{id}` has an empty step; write it or take it out"));
     }
     if check.hints.len() < MIN_HINTS {
         let count = check.hints.len();
