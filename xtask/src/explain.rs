@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use grader::manifest::{CheckEntry, Kind, Manifest};
 use grader::page::Page;
@@ -17,12 +18,12 @@ use crate::{links, modules, output, terminal};
 /// Explain a check: what is sent and expected, step by step, and the rule behind it.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The module.
+    /// The module; it may be left out inside its folder.
     #[arg(value_name = "MODULE")]
     module: String,
     /// The check; `cargo xtask list MODULE` shows them all.
     #[arg(value_name = "CHECK")]
-    check: String,
+    check: Option<String>,
 }
 
 /// Runs the command.
@@ -32,8 +33,16 @@ pub struct Arguments {
 /// There is no such module or check, or the manifest is broken.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
-    let manifest = workspace.manifest(modules::find(&arguments.module)?.name)?;
-    let check = manifest_check(&manifest, &arguments.check)?;
+    let (module, check) = match (&arguments.check, workspace.module_stood_in()) {
+        (Some(check), _) => (modules::find(&arguments.module)?, check),
+        (None, Some(here)) => (here, &arguments.module),
+        (None, None) => bail!(
+            "name the module and the check, as in `cargo xtask explain tcp-echo half-close`; \
+             `cargo xtask list MODULE` shows a module's checks"
+        ),
+    };
+    let manifest = workspace.manifest(module.name)?;
+    let check = manifest_check(&manifest, check)?;
     let progress = progress::read(&workspace);
     let seen = progress.check(&manifest.name, &check.id);
     let options = terminal::text_options(terminal::stdout_colours());

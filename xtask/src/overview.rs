@@ -105,7 +105,7 @@ fn where_you_stopped(here: &Stop, progress: &Progress) -> String {
             "the program did not build".to_owned()
         }
         Some(check) => {
-            format!("the first failure is {check} ({})", wording::heading(symptom(check)))
+            format!("the first failure was {check} ({})", wording::heading(symptom(check)))
         }
         None => "nothing failed".to_owned(),
     };

@@ -169,6 +169,17 @@ impl Progress {
         }
     }
 
+    /// Another program stands in the module's folder than the one that was graded: what came of that
+    /// one last is no more. The best of each check stays.
+    pub fn begin_anew(&mut self, module: &str) {
+        let Some(module) = self.modules.get_mut(module) else { return };
+        (module.graded, module.stopped_at) = (None, None);
+        for check in module.checks.values_mut() {
+            check.last.clear();
+            check.symptom = None;
+        }
+    }
+
     /// Takes in what a grading showed at `now` (RFC 3339).
     fn take_in(&mut self, report: &ModuleReport, now: &str) {
         let module = self.modules.entry(report.module.clone()).or_default();

@@ -15,7 +15,7 @@ use clap::Args;
 
 use crate::starter::{self, Starter};
 use crate::workspace::{Owner, Workspace};
-use crate::{interrupt, output};
+use crate::{interrupt, output, progress};
 
 /// The folder, in a module's exercise, of what `reset` keeps.
 const KEPT: &str = "kept";
@@ -52,6 +52,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None => desk.reset()?,
         Some(number) => desk.back(number)?,
     };
+    if told.moved
+        && let Err(error) = progress::change(&workspace, |known| known.begin_anew(module))
+    {
+        anstream::eprintln!("note: `cargo xtask` still tells of the last grading: {error:#}");
+    }
     if moved && told.moved {
         told.words.push_str(
             "Your shell stands in a folder that was moved: `cd \"$PWD\"` takes it to the new \

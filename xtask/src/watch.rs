@@ -537,13 +537,17 @@ impl<'a> Watch<'a> {
             let told = format!("{} is the only module that is not finished", module.name);
             return Ok(self.screen.print(&told)?);
         }
-        self.only = self.only.map(|_| module);
+        // Whoever changes back to another module's file means that one.
+        self.only = None;
         // Whoever goes on has no use for the verdict on what is left behind.
         self.work = None;
         self.queue.clear();
         self.screen.print("")?;
         let handout = format!("exercises/{}/README.md", module.name);
-        self.screen.announce(&format!("next: {}; its handout is {handout}", module.name))?;
+        self.screen.announce(&format!(
+            "next: {}; its handout is {handout}. A save in another module is graded as before.",
+            module.name
+        ))?;
         self.ask_for(module, "as it stands")
     }
 

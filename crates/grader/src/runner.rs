@@ -356,7 +356,8 @@ fn run_once(
     let mut check = Check::new(sandbox, &plan.target, folder.clone(), random, plan.deadline);
     let recorder = check.context.recorder.clone();
     let verdict = catch_unwind(AssertUnwindSafe(|| {
-        function(&mut check).map_err(|stop| check.context.conclude(stop))
+        function(&mut check).map_err(|stop| check.context.conclude(stop))?;
+        check.context.conclude_passed(&entry.promise)
     }));
     let verdict = verdict.unwrap_or_else(|panic| Err(Stop::Error(panic_message(panic.as_ref()))));
     let verdict = verdict.map_err(|stop| check.with_packets(stop));
