@@ -59,7 +59,10 @@ fn expect_request(exchange: &Exchange, target: &str, hosts: &[&str]) -> Verdict 
     let fail = |(expected, got): (String, String)| connection.fail(WRONG_HEADER, expected, got);
     let wanted = format!("GET {target} HTTP/1.1");
     if request.line != wanted {
-        return fail(words::request_line(&wanted, &request.line));
+        let told = fail(words::request_line(&wanted, &request.line));
+        let is_else = request.line.starts_with("GET ") && request.line.ends_with(" HTTP/1.1");
+        let name = if is_else { "another-target" } else { WRONG_HEADER.as_str() };
+        return told_as(told, WRONG_HEADER, name);
     }
     for line in request.bytes.split_inclusive(|byte| *byte == b'\n') {
         if !line.ends_with(b"\r\n") {
@@ -68,7 +71,8 @@ fn expect_request(exchange: &Exchange, target: &str, hosts: &[&str]) -> Verdict 
     }
     let host: Vec<&str> = answer::all(&request.fields, "host").collect();
     if host.len() != 1 || !hosts.contains(&host[0]) {
-        return fail(words::request_field("Host", hosts[0], &host));
+        let told = fail(words::request_field("Host", hosts[0], &host));
+        return told_as(told, WRONG_HEADER, "another-host");
     }
     let connections: Vec<&str> = answer::all(&request.fields, "connection").collect();
     let mut items = connections.iter().flat_map(|value| value.split(','));

@@ -49,9 +49,9 @@ pub fn stays_inside(check: &mut Check) -> Verdict {
         "/%2E%2E%2Fsecret.txt",
         "/sub/%2e./.%2e/secret.txt",
         "/sub%2f..%2f..%2fsecret.txt",
-        "/%252e%252e/secret.txt",
     ];
     expect_none_outside(&server, &encoded, &secret, "encoded-dots")?;
+    expect_none_outside(&server, &["/%252e%252e/secret.txt"], &secret, "decoded-twice")?;
     let links = ["/out.txt", "/out/secret.txt", "/absolute.txt"];
     expect_none_outside(&server, &links, &secret, "link-out")?;
     let names = format!("/../{NAME}-old/secret.txt");

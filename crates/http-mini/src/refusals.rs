@@ -123,13 +123,16 @@ pub fn header_lines(check: &mut Check) -> Verdict {
 pub fn host(check: &mut Check) -> Verdict {
     let (site, server) = start(check)?;
     let host = format!("Host: {}", server.address());
-    refuse(&site, &server, &of_lines(&[GET]), words::request_without("Host"), &[400])?;
+    let asked = words::request_without("Host");
+    let none = refuse(&site, &server, &of_lines(&[GET]), asked, &[400]);
+    told_as(none, UNEXPECTED_STATUS, "no-host")?;
     let two = words::request_with_two("Host");
     refuse(&site, &server, &of_lines(&[GET, &host, &host]), two.clone(), &[400])?;
     refuse(&site, &server, &of_lines(&[GET, &host, "Host: example.org"]), two, &[400])?;
     for line in ["Host: two words", "Host: example.org/path", "Host: example.org:7x"] {
         let asked = words::request_with(line);
-        refuse(&site, &server, &of_lines(&[GET, line]), asked, &[400])?;
+        let refused = refuse(&site, &server, &of_lines(&[GET, line]), asked, &[400]);
+        told_as(refused, UNEXPECTED_STATUS, "not-a-host")?;
     }
     for line in ["Host: example.org", "Host: localhost:8080", "Host: 127.0.0.1", "Host: [::1]:7000"]
     {
@@ -161,7 +164,8 @@ pub fn transfer_encoding(check: &mut Check) -> Verdict {
     let both = words::request_with("Content-Length: 15, Transfer-Encoding: chunked");
     let fields = ["Content-Length: 15", "Transfer-Encoding: chunked"];
     let request = of_lines(&[GET, &host, fields[0], fields[1]]) + body;
-    refuse(&site, &server, &request, both, &[400, 501])
+    let refused = refuse(&site, &server, &request, both, &[400, 501]);
+    told_as(refused, UNEXPECTED_STATUS, "with-a-length")
 }
 
 /// A length that is no number, or not one number.
@@ -178,7 +182,8 @@ pub fn content_length(check: &mut Check) -> Verdict {
             (format!("Content-Length: {first}"), format!("Content-Length: {second}"));
         let asked = words::request_with(&format!("{first}, {second}"));
         let request = of_lines(&[GET, &host, &first, &second]) + "hello!";
-        refuse(&site, &server, &request, asked, &[400])?;
+        let refused = refuse(&site, &server, &request, asked, &[400]);
+        told_as(refused, UNEXPECTED_STATUS, "two-lengths")?;
     }
     let line = "Content-Length: 99999999999999999999999";
     let request = of_lines(&[GET, &host, line]);

@@ -132,7 +132,7 @@ pub fn content_type(check: &mut Check) -> Verdict {
     let visit = Visit::ask_once(&server, "GET /link.css HTTP/1.1", &[])?;
     if visit.answer.status == 200 {
         // Whether links are served at all is another check's.
-        expect_type(&visit, &["text/css"])?;
+        told_as(expect_type(&visit, &["text/css"]), WRONG_HEADER, "type-of-the-goal")?;
     }
     visit.leave()
 }

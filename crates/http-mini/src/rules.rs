@@ -29,11 +29,23 @@ pub fn ready_line(check: &mut Check) -> Verdict {
             Err(other) => return Err(other),
         }
     }
-    // An address that cannot be read is another mistake than words that belong elsewhere.
-    let begins = server.stdout_so_far()?.starts_with(b"listening on ");
-    let is_other = !begins || server.first_line_address()?.is_some();
-    let told = if is_other { Symptom::BadReadyLine.as_str() } else { "no-address" };
-    told_as(server.expect_ready_line(), Symptom::BadReadyLine, told)
+    let (bad, none) = unlike_ready_line(&server)?;
+    let line = told_as(server.expect_ready_line(), Symptom::BadReadyLine, bad);
+    told_as(line, Symptom::NoReadyLine, none)
+}
+
+/// How a bad ready line and one that is not there are told, where more can be said of them: an
+/// address that cannot be read is another mistake than words that belong elsewhere.
+fn unlike_ready_line(server: &Server) -> Verdict<(&'static str, &'static str)> {
+    let bad = match server.first_line_address()? {
+        Some(address) if address == server.address() => "more-than-the-ready-line",
+        None if server.stdout_so_far()?.starts_with(b"listening on ") => "no-address",
+        _ => Symptom::BadReadyLine.as_str(),
+    };
+    let stderr = String::from_utf8_lossy(&server.stderr_so_far()?).to_lowercase();
+    let is_elsewhere = stderr.contains("listening on");
+    let none = if is_elsewhere { "ready-line-on-stderr" } else { Symptom::NoReadyLine.as_str() };
+    Ok((bad, none))
 }
 
 /// Sends the beginning of a request, resets in the middle of what comes of it, and waits until the
@@ -61,7 +73,8 @@ pub fn cannot_serve(check: &mut Check) -> Verdict {
     let (_site, first) = start(check)?;
     for folder in [&format!("{NAME}/hello.txt"), "missing"] {
         let server = check.start(["serve", "127.0.0.1:0", folder])?;
-        server.finish_with(1)?.expect_stdout(b"")?.expect_some_error()?;
+        let finished = server.finish_with(1).map_err(told_as_serving)?;
+        finished.expect_stdout(b"")?.expect_some_error()?;
     }
     let stranger = check.listen("127.0.0.1")?;
     for taken in [stranger.address(), first.address()] {
@@ -69,6 +82,18 @@ pub fn cannot_serve(check: &mut Check) -> Verdict {
         server.finish_with(1)?.expect_stdout(b"")?.expect_some_error()?;
     }
     Ok(())
+}
+
+/// A server that goes on without a folder has another fault than one that ends in another way.
+fn told_as_serving(stop: Stop) -> Stop {
+    match stop {
+        Stop::Failed(failure)
+            if failure.symptom.is_silence() || failure.symptom == Symptom::StillRunning =>
+        {
+            failure.because("serves-no-folder").into()
+        }
+        other => other,
+    }
 }
 
 /// HOST may be a name, and a client tries each address that the name has: the one that answers may

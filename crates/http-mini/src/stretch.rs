@@ -245,7 +245,8 @@ pub fn redirects(check: &mut Check) -> Verdict {
     }
     let finished = finish(&client);
     if peer.accept_if_there(&client)?.is_some() {
-        return check.fail(Symptom::StillRunning, words::not_followed(5), words::followed_again());
+        let symptom = Symptom::Named("sixth-redirect");
+        return check.fail(symptom, words::not_followed(5), words::followed_again());
     }
     finished?.expect_status(&[1])?.expect_some_error()?;
     Ok(())
