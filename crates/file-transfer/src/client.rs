@@ -1,16 +1,19 @@
 //! What the client promises.
 
+use grader::retell::{is_success, told_as, told_by};
 use grader::wording::file_transfer as words;
 use grader::{Check, Connection, Program, Stop, Symptom, Verdict};
 
-use crate::folder::{Folder, whole_or_old};
+use crate::folder::{Folder, INCOMPLETE, whole_or_old};
 use crate::talk::read_line;
 use crate::transfers::{expect_peak, send_pattern};
-use crate::watch::Watch;
+use crate::watch::{WRITTEN_IN_PLACE, Watch};
 
 const MIB: u64 = 1 << 20;
 /// What is moved in constant memory.
 const LARGE_BYTES: u64 = 64 * MIB;
+/// A client that ends well although its server did not say all.
+const CALLED_SUCCESS: &str = "called-a-success";
 
 /// Starts a client, ADDR put behind its role, and accepts its connection.
 fn start(check: &mut Check, role: &str, rest: &[&str]) -> Verdict<(Program, Connection)> {
@@ -33,18 +36,28 @@ fn read_request(client: &Program, connection: &mut Connection) -> Verdict {
     Err(grader::Failure::new(Symptom::CutShort, expected, words::line(&line)).into())
 }
 
+/// Expects exactly this request, which has other mistakes than what is made of the answer.
+fn expect_request(connection: &mut Connection, request: &[u8]) -> Verdict {
+    told_as(connection.expect_bytes(request), &[Symptom::WrongBytes], "another-request")
+}
+
+/// Expects status 1 of a client whose server did not say all.
+fn finish_failed(client: &Program) -> Verdict<grader::Finished> {
+    told_by(client.finish_with(1), |failure| is_success(failure).then_some(CALLED_SUCCESS))
+}
+
 /// One request, the whole answer in one segment, and the connection is left open.
 pub fn get(check: &mut Check) -> Verdict {
     let folder = Folder::working(check);
     let bytes = check.long_text(10_000);
     let (client, mut connection) = start(check, "get", &["data.txt", "copy.txt"])?;
-    connection.expect_bytes(b"GET data.txt\n")?;
+    expect_request(&mut connection, b"GET data.txt\n")?;
     connection.send(&[b"OK 10000\n", &bytes[..]].concat())?;
     on_stdout(client.finish_with(0)?.expect_stdout(b"10000 bytes\n"))?;
     folder.expect_file("copy.txt", &bytes)?;
 
     let (client, mut connection) = start(check, "get", &["数 据.bin"])?;
-    connection.expect_bytes("GET 数 据.bin\n".as_bytes())?;
+    expect_request(&mut connection, "GET 数 据.bin\n".as_bytes())?;
     let bytes: Vec<u8> = (0..=255).collect();
     connection.send(&[b"OK 256\n", &bytes[..]].concat())?;
     on_stdout(client.finish_with(0)?.expect_stdout(b"256 bytes\n"))?;
@@ -102,7 +115,9 @@ pub fn put(check: &mut Check) -> Verdict {
         on_stdout(client.finish_with(0)?.expect_stdout(b"300000 bytes\n"))?;
     }
     folder.write(check, "empty", b"")?;
-    let (client, mut connection) = start(check, "put", &["empty"])?;
+    let started = start(check, "put", &["empty"]);
+    let (client, mut connection) =
+        told_as(started, &[Symptom::Exited, Symptom::Crashed], "empty-file-refused")?;
     connection.expect_bytes(b"PUT 0 empty\n")?;
     connection.send(b"OK\nOK\n")?;
     on_stdout(client.finish_with(0)?.expect_stdout(b"0 bytes\n"))?;
@@ -112,7 +127,7 @@ pub fn put(check: &mut Check) -> Verdict {
     connection.send(b"OK\n")?;
     connection.expect_bytes(&bytes)?;
     connection.close();
-    on_stdout(client.finish_with(1)?.expect_some_error()?.expect_stdout(b""))?;
+    on_stdout(finish_failed(&client)?.expect_some_error()?.expect_stdout(b""))?;
     Ok(())
 }
 
@@ -135,7 +150,7 @@ pub fn list(check: &mut Check) -> Verdict {
     read_request(&client, &mut connection)?;
     connection.send(b"OK 3\n1 a\n")?;
     connection.finish_sending()?;
-    client.finish_with(1)?.expect_some_error()?;
+    finish_failed(&client)?.expect_some_error()?;
     Ok(())
 }
 
@@ -146,6 +161,7 @@ pub fn cut_short(check: &mut Check) -> Verdict {
     for resets in [false, true] {
         for name in ["old", "new"] {
             let before = folder.snapshot()?;
+            let watch = Watch::of(&folder)?;
             let (client, mut connection) = start(check, "get", &["data", name])?;
             read_request(&client, &mut connection)?;
             connection.send(b"OK 10\nabc")?;
@@ -156,11 +172,23 @@ pub fn cut_short(check: &mut Check) -> Verdict {
                 connection.finish_sending()?;
             }
             let finished = client.finish()?;
-            folder.expect_as(&before, name)?;
-            on_stdout(finished.expect_status(&[1])?.expect_some_error()?.expect_stdout(b""))?;
+            let written = watch.was_written_to(name)?;
+            told_as(folder.expect_as(&before, name), &[INCOMPLETE], half_a_file(written, resets))?;
+            let failed = finished.expect_status(&[1]);
+            let failed = told_by(failed, |failure| is_success(failure).then_some(CALLED_SUCCESS));
+            on_stdout(failed?.expect_some_error()?.expect_stdout(b""))?;
         }
     }
     replaces(check, &folder)
+}
+
+/// What it means that a transfer that broke has left half a file under its name.
+pub(crate) fn half_a_file(written_to: bool, reset: bool) -> &'static str {
+    match (written_to, reset) {
+        (true, _) => WRITTEN_IN_PLACE,
+        (false, true) => "kept-after-a-reset",
+        (false, false) => INCOMPLETE.as_str(),
+    }
 }
 
 /// A download that does not break: until it is complete DEST has the old version, and then the new one in one step.
@@ -227,7 +255,13 @@ pub fn refused_midway(check: &mut Check) -> Verdict {
     connection.stop_reading();
     connection.send(b"ERR disk full\n")?;
     connection.close();
-    client.finish_with(1)?.expect_error_containing("disk full")?;
+    let finished = client.finish_with(1)?;
+    told_by(finished.expect_error_containing("disk full"), |failure| {
+        // BrokenPipe and ConnectionReset, in the system's words.
+        let tells = |words: &[&str]| words.iter().any(|word| failure.got.contains(word));
+        let of_write = tells(&["ipe", "reset by peer", "os error 32", "os error 104"]);
+        of_write.then_some("tells-the-write-error")
+    })?;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ const CONTEXT_BYTES: usize = 16;
 const SHOWN_BYTES: usize = 64;
 
 /// A file that should have been whole, or as it was, and is not.
-pub(crate) const INCOMPLETE: &str = "incomplete-file";
+pub(crate) const INCOMPLETE: Symptom = Symptom::Named("incomplete-file");
 /// Something of a transfer is still there after its end.
 pub(crate) const LEFT_BEHIND: &str = "left-behind";
 
@@ -206,19 +206,19 @@ impl Folder {
                     let sizes = (old.len() as u64, new.len() as u64);
                     let (expected, got) =
                         words::file_differs(&shown, (&expected, sizes.0), (&got, sizes.1));
-                    return Ok(Some(Failure::new(Symptom::Named(INCOMPLETE), expected, got)));
+                    return Ok(Some(Failure::new(INCOMPLETE, expected, got)));
                 }
                 (_, Some(_)) => words::changed(&shown),
                 (_, None) => words::gone(&shown),
             };
             let expected = words::as_before(&shown);
-            return Ok(Some(Failure::new(Symptom::Named(INCOMPLETE), expected, got)));
+            return Ok(Some(Failure::new(INCOMPLETE, expected, got)));
         }
         if let (None, Some(Entry::File(new))) =
             (before.get(Path::new(name)), now.get(Path::new(name)))
         {
             let (expected, got) = words::appeared(&self.shown(name), new.len() as u64);
-            return Ok(Some(Failure::new(Symptom::Named(INCOMPLETE), expected, got)));
+            return Ok(Some(Failure::new(INCOMPLETE, expected, got)));
         }
         let new = now.keys().filter(|path| !before.contains_key(*path));
         let new: Vec<String> = new.map(|path| path.to_string_lossy().into_owned()).collect();
@@ -306,7 +306,7 @@ pub(crate) fn whole_or_old<T>(verdict: Verdict<T>) -> Verdict<T> {
                 Symptom::WrongBytes | Symptom::CutShort | Symptom::ExtraBytes
             ) =>
         {
-            failure.because(INCOMPLETE).into()
+            Failure { symptom: INCOMPLETE, ..*failure }.into()
         }
         other => other,
     })

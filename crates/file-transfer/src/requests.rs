@@ -1,5 +1,6 @@
 //! What the server promises of single requests.
 
+use grader::retell::{told_as, told_by};
 use grader::wording::file_transfer as words;
 use grader::{Check, Failure, Server, Symptom, Verdict};
 
@@ -8,6 +9,10 @@ use crate::talk::{Outcome, ask, expect_err, expect_get, expect_put, offer, read_
 
 /// A number that no 64 bits hold: 2^64.
 const BEYOND_64_BITS: &str = "18446744073709551616";
+/// A number with a sign that a signed type takes.
+const MINUS: &str = "-1";
+/// Nothing came where something should have.
+const SILENCE: [Symptom; 2] = [Symptom::Stalled, Symptom::TooLate];
 
 /// A file comes as `OK SIZE`, its bytes and the end; also when the client has finished sending.
 pub fn get(check: &mut Check) -> Verdict {
@@ -25,8 +30,8 @@ pub fn get(check: &mut Check) -> Verdict {
     let mut client = ask(&server, "GET long\n")?;
     client.finish_sending()?;
     server.resume()?;
-    client.expect_bytes(b"OK 300000\n")?;
-    client.expect_bytes(&bytes)?;
+    let answered = client.expect_bytes(b"OK 300000\n").and_then(|()| client.expect_bytes(&bytes));
+    told_as(answered, &[Symptom::CutShort], "gone-with-the-half-close")?;
     client.expect_end()
 }
 
@@ -36,7 +41,7 @@ pub fn put(check: &mut Check) -> Verdict {
     let bytes = check.long_text(300_000);
     let (first, rest) = bytes.split_at(200_000);
     let mut client = ask(&server, "PUT 300000 new.txt\n")?;
-    client.expect_bytes(b"OK\n")?;
+    told_as(client.expect_bytes(b"OK\n"), &SILENCE, "no-go-ahead")?;
     client.send(first)?;
     client.await_read()?;
     client.take_in()?;
@@ -45,7 +50,7 @@ pub fn put(check: &mut Check) -> Verdict {
         return check.fail(Symptom::ExtraBytes, expected, got);
     }
     client.send(rest)?;
-    client.expect_bytes(b"OK\n")?;
+    told_as(client.expect_bytes(b"OK\n"), &SILENCE, "no-second-ok")?;
     folder.expect_file("new.txt", &bytes)?;
     client.expect_end()
 }
@@ -61,8 +66,20 @@ pub fn list(check: &mut Check) -> Verdict {
     folder.make_fifo(check, "D")?;
     folder.make_link(check, "E", "b")?;
     let mut client = ask(&server, "LIST\n")?;
-    client.expect_bytes(b"OK 4\n10 A\n1 B\n0 a\n2 b\n")?;
+    let listed = client.expect_bytes(b"OK 4\n10 A\n1 B\n0 a\n2 b\n");
+    told_by(listed, |failure| is_out_of_order(&failure.got).then_some("another-order"))?;
     client.expect_end()
+}
+
+/// Whether the listing that came instead has the right number, and right lines as far as it is shown.
+fn is_out_of_order(got: &str) -> bool {
+    let Some((_, lines)) = got.split_once(r#""OK 4\n"#) else { return false };
+    let whole_lines = lines.matches(r"\n").count();
+    whole_lines > 0
+        && lines
+            .split(r"\n")
+            .take(whole_lines)
+            .all(|line| ["10 A", "1 B", "0 a", "2 b"].contains(&line))
 }
 
 /// A file may have any bytes, or none.
@@ -82,10 +99,17 @@ pub fn any_bytes(check: &mut Check) -> Verdict {
 pub fn names(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
     let longest = "n".repeat(255);
-    for name in ["two words", "  x ", "报告 二.txt", &longest] {
+    let names = [
+        ("two words", "split-at-a-space"),
+        ("  x ", "trimmed"),
+        ("报告 二.txt", "ascii-only"),
+        (&longest, "no-room-for-255"),
+    ];
+    for (name, mistake) in names {
         let bytes = check.random_text(20);
-        expect_put(&server, &folder, name, bytes.as_bytes())?;
-        expect_get(&server, name, bytes.as_bytes())?;
+        let stored = expect_put(&server, &folder, name, bytes.as_bytes())
+            .and_then(|()| expect_get(&server, name, bytes.as_bytes()));
+        told_by(stored, |failure| (!failure.symptom.is_silence()).then_some(mistake))?;
     }
     Ok(())
 }
@@ -222,7 +246,7 @@ pub fn bad_requests(check: &mut Check) -> Verdict {
     }
     // Without a newline, and the client does not finish sending.
     let mut client = ask(&server, [b'x'; 8192])?;
-    expect_refusal(check, &server, &mut client)?;
+    told_as(expect_refusal(check, &server, &mut client), &SILENCE, "line-without-end")?;
     server.expect_running()
 }
 
@@ -246,11 +270,15 @@ fn expect_refusal(check: &Check, server: &Server, client: &mut grader::Connectio
 pub fn bad_sizes(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
     let before = folder.snapshot()?;
-    let sizes = ["x", "-1", BEYOND_64_BITS, "123456789012345678901234567890", "1e3", "", "0x10"];
+    let sizes = ["x", MINUS, BEYOND_64_BITS, "123456789012345678901234567890", "1e3", "", "0x10"];
     for size in sizes {
         let request = format!("PUT {size} n");
         let mut client = ask(&server, format!("{request}\n"))?;
-        expect_err(&server, &mut client, &request)?;
+        let refused = expect_err(&server, &mut client, &request);
+        match size {
+            MINUS => told_as(refused, &[Symptom::WrongBytes], "minus-sign-accepted")?,
+            _ => refused?,
+        }
         client.close();
     }
     folder.await_as(&server, &before, "n")?;

@@ -1,7 +1,8 @@
 //! The rules that hold for every program of the course, and the two sides of this one together.
 
+use grader::retell::{of_error_line, of_usage, told_as};
 use grader::wording::file_transfer as words;
-use grader::{Check, Server, Stop, Verdict};
+use grader::{Check, Server, Stop, Symptom, Verdict};
 
 use crate::client::on_stdout;
 use crate::folder::Folder;
@@ -11,7 +12,7 @@ use crate::talk::{SERVED, ask, expect_get, read_line, start};
 /// that go well or end with an ERR, and one that breaks. Whether they do is for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
-    server.expect_ready_line()?;
+    expect_first_line(&server)?;
     folder.write(check, "a.txt", b"hello")?;
     let footprint = server.footprint()?;
     for request in ["GET a.txt\n", "PUT 1 b\nx", "FOO\n", "PUT 1000 c\nhalf"] {
@@ -27,6 +28,22 @@ pub fn ready_line(check: &mut Check) -> Verdict {
         Stop::Failed(failure) => failure.because("log-on-stdout").into(),
         other => other,
     })
+}
+
+/// Expects the ready line, and names what is wrong with it where more than "no line" or "another text" can be said.
+fn expect_first_line(server: &Server) -> Verdict {
+    let printed = server.stdout_so_far()?;
+    let stderr = String::from_utf8_lossy(&server.stderr_so_far()?).to_lowercase();
+    let verdict = server.expect_ready_line();
+    match server.first_line_address()? {
+        Some(address) if address != server.address() => {
+            told_as(verdict, &[Symptom::BadReadyLine], "ready-line-with-another-address")
+        }
+        None if printed.is_empty() && stderr.contains("listening on") => {
+            told_as(verdict, &[Symptom::NoReadyLine], "ready-line-on-stderr")
+        }
+        _ => verdict,
+    }
 }
 
 /// A file goes to the program's own server, is listed, and comes back.
@@ -95,7 +112,7 @@ pub fn usage(check: &mut Check) -> Verdict {
         &["list", "127.0.0.1:9", "surplus"],
     ];
     for arguments in wrong {
-        let finished = check.start(arguments)?.finish_with(2)?;
+        let finished = of_usage(check.start(arguments)?.finish_with(2))?;
         on_stdout(finished.expect_stdout(b""))?;
         finished.expect_some_error()?;
     }
@@ -106,8 +123,8 @@ pub fn usage(check: &mut Check) -> Verdict {
         &["put", "127.0.0.1:port", "files/a.txt"],
     ];
     for arguments in unreadable {
-        let finished = check.start(arguments)?.finish()?;
-        on_stdout(finished.expect_status(&[1, 2])?.expect_stdout(b""))?;
+        let finished = of_usage(check.start(arguments)?.finish())?;
+        on_stdout(of_usage(finished.expect_status(&[1, 2]))?.expect_stdout(b""))?;
         finished.expect_some_error()?;
     }
     Ok(())
@@ -117,11 +134,11 @@ pub fn usage(check: &mut Check) -> Verdict {
 pub fn error_line(check: &mut Check) -> Verdict {
     let nobody = check.refusing("127.0.0.1")?;
     let client = check.start(["list", &nobody.address().to_string()])?;
-    client.finish_with(1)?.expect_error_line_about(nobody.address())?;
+    of_error_line(client.finish_with(1)?.expect_error_line_about(nobody.address()))?;
 
     let peer = check.listen("127.0.0.1")?;
     let client = check.start(["put", &peer.address().to_string(), "no-such-file.txt"])?;
-    client.finish_with(1)?.expect_error_line("no-such-file.txt")?;
+    of_error_line(client.finish_with(1)?.expect_error_line("no-such-file.txt"))?;
     Ok(())
 }
 

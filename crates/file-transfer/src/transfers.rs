@@ -1,14 +1,16 @@
 //! What the server promises of transfers: whole or not at all, in constant memory, at the same time, and with every error
 //! told.
 
+use grader::retell::{told_as, told_by};
 use grader::tcp::Buffers;
 use grader::wording::file_transfer as words;
 use grader::{Check, Connection, Failure, Program, Server, Stop, Symptom, Verdict};
 use sandbox::Disk;
 
-use crate::folder::{Folder, Snapshot, whole_or_old};
+use crate::client::half_a_file;
+use crate::folder::{Folder, INCOMPLETE, Snapshot, whole_or_old};
 use crate::talk::{SERVED, ask, begin_put, expect_err, expect_get, expect_ok, read_line, start};
-use crate::watch::{WRITTEN_TO, Watch};
+use crate::watch::{WRITTEN_IN_PLACE, WRITTEN_TO, Watch};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -136,6 +138,11 @@ fn break_upload(
     how: Break,
 ) -> Verdict {
     let footprint = server.footprint()?;
+    let watch = Watch::of(folder)?;
+    let as_before = |verdict: Verdict| {
+        let written = watch.was_written_to(name)?;
+        told_as(verdict, &[INCOMPLETE], half_a_file(written, how == Break::Reset))
+    };
     let mut client = begin_put(server, name, bytes.len())?;
     let half = &bytes[..bytes.len() / 2];
     client.send(half)?;
@@ -143,11 +150,11 @@ fn break_upload(
         client.await_read()?;
         client.reset()?;
         server.await_footprint(&footprint)?;
-        return folder.await_as(server, before, name);
+        return as_before(folder.await_as(server, before, name));
     }
     client.finish_sending()?;
     let line = read_line(&mut client, &words::answers(&server.name()))?;
-    folder.expect_as(before, name)?;
+    as_before(folder.expect_as(before, name))?;
     if line.starts_with(b"OK") {
         let (expected, got) = words::said_stored(half.len() as u64, bytes.len() as u64);
         return check.fail(Symptom::WrongBytes, expected, got);
@@ -279,7 +286,10 @@ pub fn full_disk(check: &mut Check) -> Verdict {
             let answered = expect_err(&server, &mut client, &request);
             // With this the conversation ends, and a server has nothing left to wait for.
             client.close();
-            folder.await_as(&server, &before, "v")?;
+            // After an ERR it was no error that went unnoticed.
+            told_by(folder.await_as(&server, &before, "v"), |failure| {
+                (answered.is_ok() && failure.symptom == INCOMPLETE).then_some(WRITTEN_IN_PLACE)
+            })?;
             answered?;
         }
         folder.await_as(&server, &before, "v")?;

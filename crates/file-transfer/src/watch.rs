@@ -14,6 +14,10 @@ use crate::folder::Folder;
 
 /// A file was written under its own name.
 pub(crate) const WRITTEN_TO: &str = "written-under-its-name";
+/// What was still to be written came when the file had its name already.
+const WRITTEN_LATE: &str = "written-after-the-rename";
+/// A transfer that broke had no temporary file.
+pub(crate) const WRITTEN_IN_PLACE: &str = "written-in-place";
 /// The old file went before the new one had the name.
 const GONE_MEANWHILE: &str = "gone-for-a-moment";
 /// The temporary file was in another folder.
@@ -71,6 +75,7 @@ impl<'a> Watch<'a> {
                 let shown = self.folder.shown(name);
                 let got = match symptom {
                     WRITTEN_TO => words::written_to(&shown),
+                    WRITTEN_LATE => words::written_late(&shown),
                     GONE_MEANWHILE => words::gone_meanwhile(&shown),
                     FROM_ELSEWHERE => words::from_elsewhere(&shown),
                     _ => words::from_in_sight(&self.folder.shown(&from), &shown),
@@ -79,6 +84,12 @@ impl<'a> Watch<'a> {
                 Err(Failure::new(Symptom::Named(symptom), expected, got).into())
             }
         }
+    }
+
+    /// Whether bytes have been written to `name` itself.
+    pub fn was_written_to(&self, name: &str) -> Verdict<bool> {
+        let events = self.read()?.unwrap_or_default();
+        Ok(matches!(fault(&events, name.as_bytes()), Some((WRITTEN_TO, _))))
     }
 
     /// All that has happened; `None` if the kernel does not tell, or has lost some of it.
@@ -112,8 +123,10 @@ fn fault(events: &[Event], name: &[u8]) -> Option<(&'static str, String)> {
         .map(|event| (event.cookie, event))
         .collect();
     let own = events.iter().filter(|event| event.is_here && event.name == name);
+    let mut has_new_file = false;
     for event in own {
         let symptom = match event.what {
+            what if what.contains(ReadFlags::MODIFY) && has_new_file => WRITTEN_LATE,
             what if what.contains(ReadFlags::MODIFY) => WRITTEN_TO,
             what if what.contains(ReadFlags::DELETE) => GONE_MEANWHILE,
             // One half of an exchange is no loss (renameat2(2), RENAME_EXCHANGE).
@@ -128,7 +141,10 @@ fn fault(events: &[Event], name: &[u8]) -> Option<(&'static str, String)> {
                 Some(origin) if origin.is_here && !origin.name.starts_with(b".") => {
                     return Some((IN_SIGHT, String::from_utf8_lossy(&origin.name).into_owned()));
                 }
-                Some(_) => continue,
+                Some(_) => {
+                    has_new_file = true;
+                    continue;
+                }
             },
             _ => continue,
         };
@@ -195,6 +211,8 @@ mod tests {
         let after =
             |first: &[(ReadFlags, u32, &'static str)]| found(&[first, &rename[..]].concat());
         assert_eq!(after(&[(modify, 0, "v")]), Some(WRITTEN_TO));
+        let late = [rename[0], rename[1], (modify, 0, "v")];
+        assert_eq!(found(&late), Some(WRITTEN_LATE));
         assert_eq!(after(&[(delete, 0, "v")]), Some(GONE_MEANWHILE));
         assert_eq!(after(&[(FROM, 2, "v"), (TO, 2, ".old")]), Some(GONE_MEANWHILE));
         assert_eq!(found(&[(TO, 1, "v")]), Some(FROM_ELSEWHERE));

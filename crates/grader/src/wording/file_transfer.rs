@@ -141,6 +141,15 @@ pub fn written_to(path: &str) -> String {
     format!("bytes were written to {} itself (inotify: IN_MODIFY)", name(path))
 }
 
+/// The last bytes came when the file had its name.
+pub fn written_late(path: &str) -> String {
+    format!(
+        "bytes were written to the new file when it had the name {} already \
+         (inotify: IN_MOVED_TO, then IN_MODIFY)",
+        name(path)
+    )
+}
+
 /// The name had no file for a moment.
 pub fn gone_meanwhile(path: &str) -> String {
     format!(
