@@ -29,11 +29,12 @@ use clap::Args;
 
 use crate::assignment::Assignment;
 use crate::output;
-use crate::results::{BATCH_FILE, BatchFile, Shard};
+use crate::results::{self, BATCH_FILE, BatchFile, Shard};
 use crate::workspace::Workspace;
 use intake::{Class, Found};
 use roster::Roster;
 use run::{Bench, Settings, Tally};
+use unpack::Unpacked;
 
 /// How long a check waits for an answer unless told otherwise, in milliseconds; as `grade` does.
 const DEADLINE_MS: u64 = 10_000;
@@ -41,24 +42,12 @@ const DEADLINE_MS: u64 = 10_000;
 /// Grade the submissions of a class, each in a sandbox of its own.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The folder or archive with the submissions, as Gradescope, Moodle or Classroom 50 exports
-    /// it; or a folder of folders, zip, tar and tar.gz archives.
-    #[arg(value_name = "SUBMISSIONS")]
-    submissions: PathBuf,
+    #[command(flatten)]
+    asked: Asked,
     /// The folder for the results, one JSON file a submission. A run that was stopped goes on
     /// where it was.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// What the class was asked; without it, the modules given with --module count in full.
-    #[arg(long, value_name = "FILE", conflicts_with = "modules")]
-    assignment: Option<PathBuf>,
-    /// Grade this module; may be given several times. Without it and without --assignment: the
-    /// module in whose folder you stand, else all.
-    #[arg(long = "module", value_name = "MODULE")]
-    modules: Vec<String>,
-    /// A CSV file that says who is in the class, by name, email, id or username.
-    #[arg(long, value_name = "FILE")]
-    roster: Option<PathBuf>,
     /// How many submissions are graded at the same time [default: the number of processors].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
@@ -75,14 +64,71 @@ pub struct Arguments {
     /// Tell what would change against the results in this folder, and write none.
     #[arg(long, value_name = "OLD")]
     against: Option<PathBuf>,
-    /// Grade also where this machine has no namespaces: a submission can then read the
-    /// instructor's files and reach the network.
-    #[arg(long)]
-    trust_submissions: bool,
+}
+
+/// Whose work is graded, and by what; the same in `batch` and `plan`.
+#[derive(Debug, Args)]
+pub struct Asked {
+    /// The folder or archive with the submissions, as Gradescope, Moodle or Classroom 50 exports
+    /// it; or a folder of folders, zip, tar and tar.gz archives.
+    #[arg(value_name = "SUBMISSIONS")]
+    pub submissions: PathBuf,
+    /// What the class was asked; without it, the modules given with --module count in full.
+    #[arg(long, value_name = "FILE", conflicts_with = "modules")]
+    pub assignment: Option<PathBuf>,
+    /// Grade this module; may be given several times. Without it and without --assignment: the
+    /// module in whose folder you stand, else all.
+    #[arg(long = "module", value_name = "MODULE")]
+    pub modules: Vec<String>,
+    /// A CSV file that says who is in the class, by name, email, id or username.
+    #[arg(long, value_name = "FILE")]
+    pub roster: Option<PathBuf>,
     /// How long a check waits for an answer, in milliseconds.
     #[arg(long, value_name = "N", default_value_t = DEADLINE_MS,
         value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
-    deadline_ms: u64,
+    pub deadline_ms: u64,
+    /// Grade also where this machine has no namespaces: a submission can then read the
+    /// instructor's files and reach the network.
+    #[arg(long)]
+    pub trust_submissions: bool,
+}
+
+impl Asked {
+    /// What the class was asked, and the same as the text of an `assignment.toml`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be used, or there is no such module.
+    pub fn assignment(&self, workspace: &Workspace) -> anyhow::Result<(Assignment, String)> {
+        if let Some(path) = &self.assignment {
+            let assignment = Assignment::load(path)?;
+            return Ok((assignment, fs_err::read_to_string(path)?));
+        }
+        let modules = workspace.chosen_modules(&self.modules)?;
+        let names = modules.iter().map(|module| module.name.to_owned()).collect();
+        let assignment = Assignment::plain(names);
+        let text = toml::to_string(&assignment).context("write down the assignment")?;
+        Ok((assignment, text))
+    }
+
+    /// Finds the class. What it was unpacked into, if it came as an archive, is gone with the
+    /// second value.
+    ///
+    /// # Errors
+    ///
+    /// The submissions or the roster cannot be read, or there are none.
+    pub fn class(&self, workspace: &Workspace) -> anyhow::Result<(Class, Option<Unpacked>)> {
+        let roster = self.roster.as_deref().map(Roster::load).transpose()?;
+        if !self.submissions.exists() {
+            bail!("there is no folder or archive {}", self.submissions.display());
+        }
+        let unpacked = unpack::if_archive(&self.submissions, workspace)?;
+        let folder =
+            unpacked.as_ref().map_or(self.submissions.as_path(), |unpacked| unpacked.folder());
+        let mut class = Class::find(folder, roster.as_ref())?;
+        class.notes.extend(unpacked.iter().flat_map(|unpacked| unpacked.notes().iter().cloned()));
+        Ok((class, unpacked))
+    }
 }
 
 /// Runs the command. The status is 0 if there is a verdict on every submission, 1 if the grader or
@@ -93,16 +139,8 @@ pub struct Arguments {
 /// Wrong usage, or a machine that cannot grade.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
-    let assignment = assignment(arguments, &workspace)?;
-    let roster = arguments.roster.as_deref().map(Roster::load).transpose()?;
-    if !arguments.submissions.exists() {
-        bail!("there is no folder or archive {}", arguments.submissions.display());
-    }
-    let unpacked = unpack::if_archive(&arguments.submissions, &workspace)?;
-    let folder =
-        unpacked.as_ref().map_or(arguments.submissions.as_path(), |unpacked| unpacked.folder());
-    let mut class = Class::find(folder, roster.as_ref())?;
-    class.notes.extend(unpacked.iter().flat_map(|unpacked| unpacked.notes().iter().cloned()));
+    let (assignment, text) = arguments.asked.assignment(&workspace)?;
+    let (class, _unpacked) = arguments.asked.class(&workspace)?;
     if let Some(old) = &arguments.against
         && !old.is_dir()
     {
@@ -112,14 +150,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     fs_err::create_dir_all(&arguments.out)?;
     let settings = Settings {
         assignment,
-        submissions: arguments.submissions.clone(),
+        submissions: arguments.asked.submissions.clone(),
         out: arguments.out.clone(),
         seed: seed(arguments)?,
-        deadline_ms: arguments.deadline_ms,
+        deadline_ms: arguments.asked.deadline_ms,
         jobs: arguments.jobs.map(usize::from),
         is_rehearsal: arguments.against.is_some(),
         again: !arguments.only.is_empty(),
-        trust: arguments.trust_submissions,
+        trust: arguments.asked.trust_submissions,
         limits: None,
         checks: Vec::new(),
     };
@@ -128,6 +166,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         output::print(format!("note: {note}\n").as_bytes())?;
     }
     if arguments.only.is_empty() && arguments.against.is_none() {
+        results::save_assignment(&arguments.out, &text)?;
         bench.describe(&class, &chosen, arguments.shard).save(&arguments.out)?;
     }
     let tally = bench.grade(&chosen)?;
@@ -146,23 +185,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if tally.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn assignment(arguments: &Arguments, workspace: &Workspace) -> anyhow::Result<Assignment> {
-    match &arguments.assignment {
-        Some(path) => Assignment::load(path),
-        None => {
-            let modules = workspace.chosen_modules(&arguments.modules)?;
-            Ok(Assignment::plain(modules.iter().map(|module| module.name.to_owned()).collect()))
-        }
-    }
-}
-
 /// The submissions of this shard, and of these only those asked for.
 fn choose(class: &Class, arguments: &Arguments) -> anyhow::Result<Vec<Found>> {
-    let mut chosen = class.submissions.clone();
-    if let Some(Shard { index, count }) = arguments.shard {
-        let mut place = 0..;
-        chosen.retain(|_| place.next().is_some_and(|place| place % count == index - 1));
-    }
+    let shard = arguments.shard.unwrap_or(Shard { index: 1, count: 1 });
+    let mut chosen: Vec<Found> = shard.of(&class.submissions).cloned().collect();
     if arguments.only.is_empty() {
         return Ok(chosen);
     }
@@ -190,8 +216,12 @@ fn seed(arguments: &Arguments) -> anyhow::Result<u64> {
             return Ok(BatchFile::load(&path)?.seed);
         }
     }
-    // Easily typed again.
-    Ok(RandomState::new().build_hasher().finish() % 1_000_000)
+    Ok(new_seed())
+}
+
+/// A seed that is easily typed again.
+pub fn new_seed() -> u64 {
+    RandomState::new().build_hasher().finish() % 1_000_000
 }
 
 fn tell(tally: &Tally, bench: &Bench, arguments: &Arguments) -> anyhow::Result<()> {

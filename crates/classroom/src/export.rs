@@ -26,11 +26,8 @@ use score::{Lateness, Score, Verdict};
 use crate::batch::intake;
 use crate::batch::roster::Roster;
 use crate::output;
-use crate::results::printable;
+use crate::results::{printable, some_of};
 use crate::workspace::Workspace;
-
-/// How many names a note lists.
-const NAMES: usize = 20;
 
 /// Hand in the points, in the form of a gradebook.
 #[derive(Debug, Args)]
@@ -50,8 +47,8 @@ pub struct Arguments {
     /// Replace files that are there already.
     #[arg(long)]
     force: bool,
-    /// The assignment whose points, extra checks and late policy count; without it, every check
-    /// counts as in its manifest and lateness takes nothing.
+    /// The assignment whose points, extra checks and late policy count [default: the one the class
+    /// was graded with, which `batch` keeps as RESULTS/assignment.toml].
     #[arg(long, value_name = "FILE")]
     assignment: Option<PathBuf>,
     /// A CSV file that says who is in the class, by name, email, id or username.
@@ -345,7 +342,7 @@ fn tell_of_class(class: &Class, arguments: &Arguments, told: &mut Told) -> anyho
         (no_result, "in the roster and without a result"),
     ] {
         if !names.is_empty() {
-            told.notes.push(format!("{what} ({}): {}", names.len(), some(&names)));
+            told.notes.push(format!("{what} ({}): {}", names.len(), some_of(&names)));
         }
     }
     if unknown > 0 {
@@ -360,14 +357,6 @@ fn tell_of_class(class: &Class, arguments: &Arguments, told: &mut Told) -> anyho
         ));
     }
     Ok(())
-}
-
-fn some(names: &[String]) -> String {
-    let shown = names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMES) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }
 
 #[cfg(test)]

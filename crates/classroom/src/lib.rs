@@ -7,7 +7,9 @@
 pub mod assignment;
 pub mod batch;
 pub mod export;
+pub mod merge;
 pub mod moment;
+pub mod plan;
 pub mod rehearse;
 pub mod report;
 pub mod results;
@@ -41,6 +43,8 @@ struct Line {
 #[derive(Debug, Subcommand)]
 enum Command {
     Batch(batch::Arguments),
+    Plan(plan::Arguments),
+    Merge(merge::Arguments),
     Rehearse(rehearse::Arguments),
     Export(export::Arguments),
     Report(report::Arguments),
@@ -59,6 +63,8 @@ pub fn main() -> ExitCode {
 fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
     match &line.command {
         Command::Batch(arguments) => batch::run(arguments),
+        Command::Plan(arguments) => plan::run(arguments),
+        Command::Merge(arguments) => merge::run(arguments),
         Command::Rehearse(arguments) => rehearse::run(arguments),
         Command::Export(arguments) => export::run(arguments),
         Command::Report(arguments) => report::run(arguments),

@@ -1,5 +1,9 @@
 //! `classroom rehearse`: a class made up of programs whose verdicts are known, graded as any class
-//! is, with the run killed on the way. For those who change the course; it takes minutes.
+//! is, with the run killed on the way; by Slurm, or to measure what it takes. For those who change
+//! the course; it takes minutes.
+
+mod slurm;
+mod speed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -64,9 +68,9 @@ const BROKEN: &[(&str, &str)] = &[
 /// Grade a made-up class whose verdicts are known, killing the run on the way.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// How many submissions there are.
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    submissions: usize,
+    /// How many submissions there are [default: 200; with --slurm 60].
+    #[arg(long, value_name = "N")]
+    submissions: Option<usize>,
     /// The folder for the class and its results; it must not be there.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
@@ -83,6 +87,13 @@ pub struct Arguments {
     /// The seed of all random input.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Have a cluster on this machine alone grade a plan of tcp-echo, with shards killed on the
+    /// way. Needs Debian's packages slurm-wlm and munge.
+    #[arg(long, conflicts_with_all = ["speed", "jobs", "kills", "modules"])]
+    slurm: bool,
+    /// Measure what grading tcp-echo costs, beside rustc and the checks alone.
+    #[arg(long, conflicts_with_all = ["submissions", "jobs", "kills", "modules"])]
+    speed: bool,
 }
 
 /// One submission, and what is to come of it.
@@ -132,18 +143,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         bail!("{} is there already; name a new folder", arguments.dir.display());
     }
     let workspace = Workspace::find()?;
+    if arguments.slurm {
+        return slurm::run(arguments, &workspace);
+    }
+    if arguments.speed {
+        return speed::run(arguments, &workspace);
+    }
     let chosen = workspace.chosen_modules(&arguments.modules)?;
     let names: Vec<&str> = chosen.iter().map(|module| module.name).collect();
-    let class = make(&workspace, &names, arguments.submissions)?;
-    let folder = arguments.dir.join("class");
-    for (index, made) in class.iter().enumerate() {
-        write(made, index, &folder)?;
-    }
-    let mut roster = String::from("username,name\nnobody-handed-in,Nobody\n");
-    for made in &class {
-        roster.push_str(&format!("{},{}\n", made.name, made.name));
-    }
-    fs_err::write(arguments.dir.join("roster.csv"), roster)?;
+    let class = prepare(&workspace, &names, arguments.submissions.unwrap_or(200), &arguments.dir)?;
     let mut problems = Vec::new();
     let mut verdicts: Vec<(u16, BTreeMap<String, String>)> = Vec::new();
     for (place, &jobs) in arguments.jobs.iter().enumerate() {
@@ -163,7 +171,31 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for pair in verdicts.windows(2) {
         compare(&pair[0], &pair[1], &mut problems);
     }
-    for problem in &problems {
+    conclude(&problems)
+}
+
+/// Makes the class and its roster, which also names somebody who hands in nothing.
+fn prepare(
+    workspace: &Workspace,
+    names: &[&str],
+    count: usize,
+    dir: &Path,
+) -> anyhow::Result<Vec<Made>> {
+    let class = make(workspace, names, count)?;
+    let folder = dir.join("class");
+    for (index, made) in class.iter().enumerate() {
+        write(made, index, &folder)?;
+    }
+    let mut roster = String::from("username,name\nnobody-handed-in,Nobody\n");
+    for made in &class {
+        roster.push_str(&format!("{},{}\n", made.name, made.name));
+    }
+    fs_err::write(dir.join("roster.csv"), roster)?;
+    Ok(class)
+}
+
+fn conclude(problems: &[String]) -> anyhow::Result<ExitCode> {
+    for problem in problems {
         say(&format!("problem: {problem}\n"))?;
     }
     say(&format!("{} problems\n", problems.len()))?;
@@ -336,14 +368,14 @@ impl Rehearsal<'_> {
             batch.kill()?;
             batch.wait()?;
             self.wait_for_the_end_of(&below, problems);
-            self.unchanged(&kept, problems)?;
+            unchanged(self.out, &kept, problems)?;
             kept = stamps(self.out)?;
         }
         let status = self.start()?.wait()?;
         if !status.success() {
             problems.push(format!("the run at --jobs {} ended with {status}", self.jobs));
         }
-        self.unchanged(&kept, problems)?;
+        unchanged(self.out, &kept, problems)?;
         Ok(began.elapsed())
     }
 
@@ -365,21 +397,6 @@ impl Rehearsal<'_> {
         command.spawn().context("start batch")
     }
 
-    /// What was graded before a kill is not graded again.
-    fn unchanged(
-        &self,
-        kept: &BTreeMap<PathBuf, Stamp>,
-        problems: &mut Vec<String>,
-    ) -> anyhow::Result<()> {
-        let now = stamps(self.out)?;
-        for (path, stamp) in kept {
-            if now.get(path) != Some(stamp) {
-                problems.push(format!("{} was graded twice, or lost", path.display()));
-            }
-        }
-        Ok(())
-    }
-
     fn wait_for_the_end_of(&self, below: &BTreeSet<(u32, u64)>, problems: &mut Vec<String>) {
         let until = Instant::now() + Duration::from_secs(10);
         loop {
@@ -398,6 +415,21 @@ impl Rehearsal<'_> {
             thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// What was graded before a kill is not graded again.
+fn unchanged(
+    out: &Path,
+    kept: &BTreeMap<PathBuf, Stamp>,
+    problems: &mut Vec<String>,
+) -> anyhow::Result<()> {
+    let now = stamps(out)?;
+    for (path, stamp) in kept {
+        if now.get(path) != Some(stamp) {
+            problems.push(format!("{} was graded twice, or lost", path.display()));
+        }
+    }
+    Ok(())
 }
 
 fn stamps(out: &Path) -> anyhow::Result<BTreeMap<PathBuf, Stamp>> {

@@ -38,7 +38,8 @@ pub struct Arguments {
     /// Replace the file if it is there already.
     #[arg(long)]
     force: bool,
-    /// The assignment whose points, extra checks and late policy count.
+    /// The assignment whose points, extra checks and late policy count [default: the one the class
+    /// was graded with, which `batch` keeps as RESULTS/assignment.toml].
     #[arg(long, value_name = "FILE")]
     assignment: Option<PathBuf>,
     /// A CSV file that says who is in the class, by name, email, id or username.

@@ -11,6 +11,9 @@ use grader::report::{CheckReport, Feedback, ModuleReport, Status};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::assignment::Assignment;
+use crate::batch::toolchain::hash;
+
 /// The name and version of a result's form. Fields may be added to it; what stands keeps its
 /// meaning.
 pub const SCHEMA: &str = "classroom/v1";
@@ -23,6 +26,8 @@ pub const NOT_HANDED_IN: &str = "error: the submission has no src/main.rs for ";
 const WRITING: &str = ".writing-";
 /// The file that tells of the run, beside the results.
 pub const BATCH_FILE: &str = "batch.json";
+/// The copy of the assignment beside the results, by which points are counted later.
+pub const ASSIGNMENT_FILE: &str = "assignment.toml";
 
 /// The result of one submission, `RESULTS/NAME.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -209,6 +214,13 @@ pub struct BatchFile {
     pub shard: Option<Shard>,
     /// The names of the submissions of this shard, missing ones included, in order.
     pub submissions: Vec<String>,
+    /// The names of the whole class, in order, by which `merge` knows what is missing. Shard I of
+    /// N has every N-th of them, beginning with the I-th.
+    #[serde(default)]
+    pub class: Vec<String>,
+    /// SHA-256 over what the class was asked, in hexadecimal.
+    #[serde(default)]
+    pub assignment_hash: String,
     /// What the instructor should know of the submissions as a whole, such as one that no line of
     /// the roster fits.
     pub notes: Vec<String>,
@@ -293,6 +305,21 @@ impl BatchFile {
     }
 }
 
+/// Writes the copy of the assignment into `folder`, whole or not at all.
+///
+/// # Errors
+///
+/// The folder takes no file.
+pub fn save_assignment(folder: &Path, text: &str) -> anyhow::Result<()> {
+    write_bytes(&folder.join(ASSIGNMENT_FILE), text.as_bytes())
+}
+
+/// Tells one assignment from another, whatever comments stand in its file.
+pub fn assignment_hash(assignment: &Assignment) -> String {
+    // There is nothing in it that JSON cannot say.
+    hash(&[&serde_json::to_vec(assignment).unwrap_or_default()])
+}
+
 /// How old a file left by a killed run is before nobody can still be writing it.
 const ABANDONED_AFTER: Duration = Duration::from_secs(600);
 
@@ -317,19 +344,62 @@ pub fn sweep(folder: &Path) {
 ///
 /// The folder cannot be read, or holds no result.
 pub fn result_paths(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let paths = all_result_paths(folder)?;
+    if paths.is_empty() {
+        bail!("{} holds no results; `cargo xtask batch` writes them", folder.display());
+    }
+    Ok(paths)
+}
+
+/// As [`result_paths`], of a folder that may hold none yet.
+///
+/// # Errors
+///
+/// The folder cannot be read.
+pub fn all_result_paths(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    json_files(folder, |name| !name.starts_with("batch") && !name.starts_with('.'))
+}
+
+/// The paths of the files in `folder` that tell of runs, shards' included, in the order of their
+/// names.
+///
+/// # Errors
+///
+/// The folder cannot be read.
+pub fn batch_paths(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    json_files(folder, |name| name == BATCH_FILE || name.starts_with("batch-"))
+}
+
+fn json_files(folder: &Path, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs_err::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.ends_with(".json") && !name.starts_with("batch") && !name.starts_with('.') {
+        if name.ends_with(".json") && wanted(&name) {
             paths.push(path);
         }
     }
-    if paths.is_empty() {
-        bail!("{} holds no results; `cargo xtask batch` writes them", folder.display());
-    }
     paths.sort();
     Ok(paths)
+}
+
+/// How many names a line lists.
+const NAMES: usize = 20;
+
+/// The first of the names, and how many there are more.
+pub fn some_of(names: &[String]) -> String {
+    let shown = names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+impl Shard {
+    /// What of `all` is this shard's.
+    pub fn of<T>(self, all: &[T]) -> impl Iterator<Item = &T> {
+        all.iter().skip(self.index - 1).step_by(self.count)
+    }
 }
 
 impl ModuleResult {
@@ -430,10 +500,15 @@ fn read<T: DeserializeOwned>(path: &Path, schema: &str) -> anyhow::Result<T> {
 
 /// Writes the document whole or not at all; it stands also if the machine loses power right after.
 fn write(path: &Path, document: &impl Serialize) -> anyhow::Result<()> {
+    let mut text =
+        serde_json::to_vec_pretty(document).with_context(|| format!("write {}", path.display()))?;
+    text.push(b'\n');
+    write_bytes(path, &text)
+}
+
+fn write_bytes(path: &Path, text: &[u8]) -> anyhow::Result<()> {
     let attempt = || format!("write {}", path.display());
     let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    let mut text = serde_json::to_vec_pretty(document).with_context(attempt)?;
-    text.push(b'\n');
     let mut builder = tempfile::Builder::new();
     builder.prefix(WRITING);
     #[cfg(unix)]
@@ -442,7 +517,7 @@ fn write(path: &Path, document: &impl Serialize) -> anyhow::Result<()> {
         builder.permissions(std::fs::Permissions::from_mode(0o644));
     }
     let mut file = builder.tempfile_in(folder).with_context(attempt)?;
-    file.write_all(&text).with_context(attempt)?;
+    file.write_all(text).with_context(attempt)?;
     file.as_file().sync_data().with_context(attempt)?;
     file.persist(path).map_err(|error| error.error).with_context(attempt)?;
     Ok(())

@@ -232,6 +232,8 @@ impl Bench {
             layer: self.layer.clone(),
             shard,
             submissions: chosen.iter().map(|found| found.name.clone()).collect(),
+            class: class.submissions.iter().map(|found| found.name.clone()).collect(),
+            assignment_hash: results::assignment_hash(&self.assignment),
             notes: class.notes.clone(),
         }
     }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::retry_on_intr;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -50,6 +52,11 @@ impl Toolchain {
         let folder = workspace.own_target().join("classroom").join("dependencies").join(&key);
         let libraries = folder.join("libraries");
         let list = folder.join("libraries.json");
+        // Shards begin at the same time, and each would build where the others do.
+        fs_err::create_dir_all(folder.parent().unwrap_or(&folder))?;
+        let turn = fs_err::File::create(folder.with_extension("lock"))?;
+        retry_on_intr(|| flock(&turn, FlockOperation::LockExclusive))
+            .context("wait for another run that builds the dependencies")?;
         if !list.is_file() {
             build(workspace, &folder, &manifest, &lock, &names)?;
         }

@@ -9,7 +9,9 @@ use super::score::{Rules, Verdict};
 use crate::assignment::Assignment;
 use crate::batch::intake;
 use crate::batch::roster::{self, Roster};
-use crate::results::{BatchFile, Person, SubmissionResult, printable, result_paths};
+use crate::results::{
+    ASSIGNMENT_FILE, BatchFile, Person, SubmissionResult, batch_paths, printable, result_paths,
+};
 
 /// The results in a folder, by the rules of an assignment.
 pub struct Class {
@@ -48,13 +50,17 @@ impl Class {
         }
         let runs = runs(folder)?;
         let paths = result_paths(folder)?;
+        let kept = folder.join(ASSIGNMENT_FILE);
         let assignment = match assignment {
             Some(path) => Assignment::load(path)?,
+            None if kept.is_file() => Assignment::load(&kept)?,
             None => plain(&runs, &paths)?,
         };
         let known: BTreeSet<String> = paths.iter().map(|path| name_of(path)).collect();
         let named = runs.iter().flat_map(|run| run.submissions.iter());
-        let open = named.filter(|name| !known.contains(*name)).cloned().collect();
+        // A shard and the whole that it was merged into name the same.
+        let open: BTreeSet<&String> = named.filter(|name| !known.contains(*name)).collect();
+        let open = open.into_iter().cloned().collect();
         let roster = roster.map(Roster::load).transpose()?;
         let rules = Rules::of(assignment)?;
         let class = Self { folder: folder.to_path_buf(), paths, rules, roster, open };
@@ -171,20 +177,10 @@ fn name_of(path: &Path) -> String {
 
 /// What the runs in the folder say of themselves.
 fn runs(folder: &Path) -> anyhow::Result<Vec<BatchFile>> {
-    let mut paths = Vec::new();
-    for entry in fs_err::read_dir(folder)? {
-        let path = entry?.path();
-        let name = name_of(&path);
-        let is_json = path.extension().is_some_and(|extension| extension == "json");
-        if is_json && (name == "batch" || name.starts_with("batch-")) {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    paths.iter().map(|path| BatchFile::load(path)).collect()
+    batch_paths(folder)?.iter().map(|path| BatchFile::load(path)).collect()
 }
 
-/// The modules graded, each check as in its manifest.
+/// The modules graded, each check as in its manifest: for results without a copy of the assignment.
 fn plain(runs: &[BatchFile], paths: &[PathBuf]) -> anyhow::Result<Assignment> {
     if let Some(run) = runs.first() {
         let mut assignment = Assignment::plain(run.modules.clone());
