@@ -31,6 +31,8 @@ pub struct Check<'a> {
     hosts: Option<String>,
     /// The lab, while the check has it: behind `context`, whose programs are to end before another check gets it.
     pub(crate) turn: Option<Rc<netlab::Turn<'a>>>,
+    /// It has asked for the lab itself, so that its seed decides what befalls packets.
+    pub(crate) is_in_lab: bool,
 }
 
 impl<'a> Check<'a> {
@@ -53,6 +55,7 @@ impl<'a> Check<'a> {
             environment,
             hosts: None,
             turn: None,
+            is_in_lab: false,
         }
     }
 
@@ -130,17 +133,26 @@ impl<'a> Check<'a> {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        let arguments: Vec<String> =
+        let mut arguments: Vec<String> =
             arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        let staged = match host {
+            None => self.context.place_program(&mut arguments)?,
+            Some(_) => None,
+        };
         let lane = self.name_program(arguments.first().map_or("", String::as_str), host);
         let mut job = Job::new(&self.target.program, &self.folder);
         job.args = arguments.iter().map(Into::into).collect();
         job.environment.clone_from(&self.environment);
         job.hosts.clone_from(&self.hosts);
-        if let Some(host) = host {
+        let place = host.map(Host::raw).or(staged.as_ref());
+        if let Some(host) = place {
             job.network = host.network();
+            self.context.cast.borrow_mut().push((host.name().to_owned(), lane.program.clone()));
         }
         adjust(&mut job);
+        if staged.is_some() && !matches!(job.network, sandbox::Network::Given(_)) {
+            return Err(Stop::Unsupported(words::network_of_its_own().to_owned()));
+        }
         let command = steps::command(&self.target.program, &arguments);
         self.context.recorder.record(&lane, What::Started { command });
         let running = self.sandbox.spawn(&job).map_err(|error| match error.kind() {
@@ -194,7 +206,9 @@ impl<'a> Check<'a> {
     pub fn restart_server(&mut self, role: &str, address: SocketAddr) -> Verdict<Server> {
         let started = self.start_server([role, &address.to_string()]);
         match started {
-            Err(Stop::Failed(_)) if std::net::TcpStream::connect(address).is_ok() => {
+            Err(Stop::Failed(_))
+                if !self.context.is_staged() && std::net::TcpStream::connect(address).is_ok() =>
+            {
                 Err(Stop::Error(anyhow::anyhow!(steps::port_lost(address))))
             }
             other => other,
@@ -257,7 +271,7 @@ impl<'a> Check<'a> {
     ///
     /// The grader's error.
     pub fn refusing(&mut self, host: &str) -> Verdict<tcp::Refusing> {
-        tcp::Refusing::open(host)
+        tcp::Refusing::open(&self.context, host)
     }
 
     /// Connects to `server`.

@@ -20,6 +20,7 @@ use crate::look::{self, GraderSocket, SockDiag, View};
 use crate::pattern::Pattern;
 use crate::record::{Lane, Recorder, Sample, What};
 use crate::sockets;
+use crate::stage::Stage;
 use crate::wording::steps;
 
 /// How long nothing may move before the grader looks inside the programs.
@@ -152,6 +153,10 @@ pub(crate) struct Context {
     pub place: RefCell<Option<Place>>,
     /// What the packets carry that a failure in a lab is about.
     pub focus: RefCell<Option<Vec<u8>>>,
+    /// The hosts on which its program and the grader's sockets stand, if not on this machine.
+    pub stage: RefCell<Option<Stage>>,
+    /// Which program runs on which host of a lab, in the order in which they were started.
+    pub cast: RefCell<Vec<(String, String)>>,
     pub programs: RefCell<Vec<ProgramState>>,
     sockets: RefCell<Vec<Weak<Socket>>>,
     /// The last step failed, and no further one has begun.
@@ -188,6 +193,8 @@ impl Context {
             began: Cell::new(Instant::now()),
             place: RefCell::default(),
             focus: RefCell::default(),
+            stage: RefCell::default(),
+            cast: RefCell::default(),
             programs: RefCell::default(),
             sockets: RefCell::default(),
             failing: Cell::new(false),

@@ -16,7 +16,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use netlab::frame::Transport;
 use netlab::{Fate, NotStarted, Packet, Topology, Turn};
-use sandbox::{Network, Sandbox};
+use sandbox::Sandbox;
 use socket2::{Domain, Socket, Type};
 
 use crate::check::Check;
@@ -33,19 +33,19 @@ pub use netlab::{Faults, lab_main_if_asked};
 
 /// The lab of a run, kept beside its sandbox.
 #[derive(Debug, Default)]
-struct Seat {
+pub(crate) struct Seat {
     /// The lab, or why there can be none here.
     outcome: OnceLock<Result<netlab::Lab, String>>,
     starting: Mutex<()>,
 }
 
 impl Seat {
-    fn of(sandbox: &Sandbox) -> &Self {
+    pub(crate) fn of(sandbox: &Sandbox) -> &Self {
         sandbox.companion(Self::default)
     }
 
     /// The lab. What only went wrong is tried again by the next who asks.
-    fn lab(&self) -> Verdict<&netlab::Lab> {
+    pub(crate) fn lab(&self) -> Verdict<&netlab::Lab> {
         let guard = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.outcome.get().is_none() {
             let started = match netlab::Lab::start(&Topology::broadcast(), 0) {
@@ -118,11 +118,17 @@ impl<'a> Check<'a> {
     /// `Unsupported` where there is none, with the reason and what to do about it; the grader's
     /// error.
     pub fn lab(&mut self) -> Verdict<Lab<'a>> {
-        if self.turn.is_none() {
+        if !self.is_in_lab {
             let seed = self.random().number();
-            let turn = Seat::of(self.sandbox()).lab()?.take_turn(seed);
-            self.context.begin_now();
-            self.turn = Some(Rc::new(turn));
+            match &self.turn {
+                Some(turn) => turn.begin(seed),
+                None => {
+                    let turn = Seat::of(self.sandbox()).lab()?.take_turn(seed);
+                    self.context.begin_now();
+                    self.turn = Some(Rc::new(turn));
+                }
+            }
+            self.is_in_lab = true;
         }
         let turn = self.turn.clone().context("the check has no lab")?;
         Ok(Lab { turn, context: Rc::clone(&self.context) })
@@ -181,7 +187,11 @@ impl<'a> Check<'a> {
     }
 }
 
-impl Lab<'_> {
+impl<'a> Lab<'a> {
+    pub(crate) fn new(turn: Rc<Turn<'a>>, context: Rc<Context>) -> Self {
+        Self { turn, context }
+    }
+
     /// The host of this name.
     ///
     /// # Errors
@@ -289,8 +299,8 @@ impl Host {
         self.host.address()
     }
 
-    pub(crate) fn network(&self) -> Network {
-        self.host.network()
+    pub(crate) fn raw(&self) -> &netlab::Host {
+        &self.host
     }
 
     /// A datagram socket of the grader's on this host, at its own address and a free port.

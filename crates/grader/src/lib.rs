@@ -26,6 +26,7 @@ pub mod result_lines;
 pub mod retell;
 pub mod runner;
 mod sockets;
+pub mod stage;
 pub mod styles;
 pub mod tcp;
 pub mod tree;

@@ -16,7 +16,7 @@ use sandbox::Job;
 use crate::check::Check;
 use crate::failure::{Stop, Verdict};
 use crate::tcp::{Listener, Refusing};
-use crate::wording::steps;
+use crate::wording::{lab as words, steps};
 
 /// The name. Nobody else has one below `.test` (RFC 6761, 6.2).
 const NAME: &str = "two-addresses.test";
@@ -68,6 +68,7 @@ impl Check<'_> {
     ///
     /// The grader's error.
     pub fn named_peers(&mut self) -> Verdict<Vec<NamedPeer>> {
+        self.context.must_be_here(words::names_of_the_loopback())?;
         match self.know_name() {
             Ok(()) => {}
             Err(reason) => return self.peer_at_localhost(&reason.to_string()),

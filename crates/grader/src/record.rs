@@ -141,11 +141,13 @@ pub struct Recorder {
 struct Log {
     began: Instant,
     events: Vec<Event>,
+    /// Pieces of one flow of bytes stay events of their own.
+    keeps_apart: bool,
 }
 
 impl Default for Recorder {
     fn default() -> Self {
-        let log = Log { began: Instant::now(), events: Vec::new() };
+        let log = Log { began: Instant::now(), events: Vec::new(), keeps_apart: false };
         Self { log: Arc::new(Mutex::new(log)) }
     }
 }
@@ -155,7 +157,8 @@ impl Recorder {
     pub fn record(&self, lane: &Lane, what: What) {
         let mut log = self.lock();
         let at = log.began.elapsed();
-        if let Some(last) = log.events.last_mut()
+        if !log.keeps_apart
+            && let Some(last) = log.events.last_mut()
             && last.lane == *lane
             && last.what.absorb(&what)
         {
@@ -175,6 +178,16 @@ impl Recorder {
     /// All that was recorded so far.
     pub fn events(&self) -> Vec<Event> {
         self.lock().events.clone()
+    }
+
+    /// From now on each call is an event of its own.
+    pub(crate) fn keep_apart(&self) {
+        self.lock().keeps_apart = true;
+    }
+
+    /// When the check began, from which the events' times are counted.
+    pub(crate) fn began(&self) -> Instant {
+        self.lock().began
     }
 
     /// The check begins only now.

@@ -367,7 +367,7 @@ fn run_once(
     (verdict, recorder.events())
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> anyhow::Error {
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> anyhow::Error {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     anyhow::anyhow!(steps::check_panicked(text))

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::event::PollFlags;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Protocol, Socket, Type};
 
 use crate::bytes::first_difference;
 use crate::context::{Context, Goal};
@@ -92,7 +92,8 @@ impl Connection {
     ///
     /// A failure if the connection is refused.
     pub fn open_with(program: &Program, to: SocketAddr, buffers: &Buffers) -> Verdict<Self> {
-        Self::open_on(new_socket(to, buffers)?, program, to)
+        let to = program.context.reach(to);
+        Self::open_on(new_socket(&program.context, to, buffers)?, program, to)
     }
 
     /// Connects this socket, which does not block, to `to`.
@@ -152,6 +153,18 @@ impl Connection {
     /// The program's address.
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// Whether a segment leaves at once although what was sent before is not yet acknowledged (`TCP_NODELAY`, tcp(7)). A
+    /// connection begins so.
+    ///
+    /// # Errors
+    ///
+    /// The grader's error.
+    pub fn set_nodelay(&self, nodelay: bool) -> Verdict {
+        self.socket.set_tcp_nodelay(nodelay).context("set TCP_NODELAY")?;
+        self.note(steps::sets_nodelay(nodelay));
+        Ok(())
     }
 
     /// From now on only the steps that expect something read; until then the kernel's buffers fill.
@@ -785,7 +798,8 @@ pub struct Listener {
 
 impl Listener {
     pub(crate) fn open(context: Rc<Context>, host: &str, buffers: &Buffers) -> Verdict<Self> {
-        Self::open_on(context, bound(host, buffers)?)
+        let socket = bound(&context, host, buffers)?;
+        Self::open_on(context, socket)
     }
 
     /// Listens on this socket, which is bound and does not block.
@@ -799,7 +813,8 @@ impl Listener {
 
     /// A listener at exactly this address; `Unsupported` if it cannot be had.
     pub(crate) fn open_exactly(context: Rc<Context>, address: SocketAddr) -> Verdict<Self> {
-        let socket = new_socket(address, &Buffers::default())?;
+        let address = context.own(address)?;
+        let socket = new_socket(&context, address, &Buffers::default())?;
         let listens = socket.bind(&address.into()).and_then(|()| socket.listen(128));
         listens.map_err(|error| Stop::Unsupported(steps::cannot_listen(address, &error)))?;
         context.recorder.record(&Lane::default(), What::GraderListens { address });
@@ -868,8 +883,8 @@ pub struct Refusing {
 }
 
 impl Refusing {
-    pub(crate) fn open(host: &str) -> Verdict<Self> {
-        let socket = bound(host, &Buffers::default())?;
+    pub(crate) fn open(context: &Context, host: &str) -> Verdict<Self> {
+        let socket = bound(context, host, &Buffers::default())?;
         let address = address_of(socket.local_addr())?;
         Ok(Self { socket, address })
     }
@@ -889,11 +904,11 @@ impl Refusing {
     }
 }
 
-fn bound(host: &str, buffers: &Buffers) -> Verdict<Socket> {
+fn bound(context: &Context, host: &str, buffers: &Buffers) -> Verdict<Socket> {
     let ip: std::net::IpAddr =
         host.parse().with_context(|| format!("{host:?} is not an address of the grader's"))?;
-    let address = SocketAddr::new(ip, 0);
-    let socket = new_socket(address, buffers)?;
+    let address = context.own(SocketAddr::new(ip, 0))?;
+    let socket = new_socket(context, address, buffers)?;
     if address.is_ipv6() {
         socket.set_only_v6(true).context("set IPV6_V6ONLY")?;
     }
@@ -906,9 +921,8 @@ fn bound(host: &str, buffers: &Buffers) -> Verdict<Socket> {
     }
 }
 
-fn new_socket(address: SocketAddr, buffers: &Buffers) -> Verdict<Socket> {
-    let socket = match Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
-    {
+fn new_socket(context: &Context, address: SocketAddr, buffers: &Buffers) -> Verdict<Socket> {
+    let socket = match context.socket(address, Type::STREAM, Protocol::TCP) {
         Ok(socket) => socket,
         Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
             return Err(Stop::Unsupported(steps::no_such_address(&address.ip().to_string())));

@@ -17,7 +17,7 @@ use crate::failure::{Failure, Stop, Symptom, Verdict};
 use crate::process::{Program, Server};
 use crate::record::{Lane, Sample, What};
 use crate::retell::told_by;
-use crate::wording::steps;
+use crate::wording::{lab as words, steps};
 
 /// The most that one datagram carries over IPv4: 65,535 less the headers of IP and UDP (RFC 768, RFC 791).
 pub const MOST_BYTES: usize = 65_507;
@@ -73,17 +73,17 @@ impl DatagramPeer {
 
     /// Binds `wanted`.
     fn open_at(context: Rc<Context>, wanted: SocketAddr) -> Verdict<Self> {
+        let wanted = context.own(wanted)?;
         let host = &wanted.ip().to_string();
-        let socket =
-            match Socket::new(Domain::for_address(wanted), Type::DGRAM, Some(Protocol::UDP)) {
-                Ok(socket) => socket,
-                Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
-                    return Err(Stop::Unsupported(steps::no_such_address(host)));
-                }
-                Err(error) => {
-                    return Err(anyhow::Error::from(error).context("open a socket").into());
-                }
-            };
+        let socket = match context.socket(wanted, Type::DGRAM, Protocol::UDP) {
+            Ok(socket) => socket,
+            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+                return Err(Stop::Unsupported(steps::no_such_address(host)));
+            }
+            Err(error) => {
+                return Err(anyhow::Error::from(error).context("open a socket").into());
+            }
+        };
         Self::open_on(context, socket, wanted)
     }
 
@@ -144,7 +144,7 @@ impl DatagramPeer {
     /// The grader's error.
     pub fn send_to(&mut self, program: &Program, to: SocketAddr, bytes: &[u8]) -> Verdict {
         loop {
-            match self.socket.send_to(bytes, &to.into()) {
+            match self.socket.send_to(bytes, &self.context.reach(to).into()) {
                 Ok(_) => break,
                 // What an earlier datagram met at a closed port is told here: it concerns that one.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
@@ -431,6 +431,7 @@ impl Check<'_> {
     ///
     /// The grader's error.
     pub fn can_share_port(&mut self, address: SocketAddr) -> Verdict<bool> {
+        self.context.must_be_here(words::about_this_machine())?;
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
             .context("open a socket")?;
         socket.set_reuse_address(true).context("set SO_REUSEADDR")?;
@@ -479,6 +480,7 @@ impl Check<'_> {
     ///
     /// The grader's error; `Unsupported` where what is sent to 127.255.255.255 is not heard.
     pub fn shared_port(&mut self) -> Verdict<DatagramPeer> {
+        self.context.must_be_here(words::loopback_broadcast())?;
         for _ in 0..SHARED_PORT_TRIES {
             let span = SHARED_PORTS.end - SHARED_PORTS.start;
             let port = SHARED_PORTS.start + (self.random().number() ^ chance()) % span;

@@ -32,6 +32,31 @@ pub fn peer_at(address: SocketAddr) -> String {
     format!("the grader has a datagram socket at {address}")
 }
 
+/// Why a check cannot be moved into the lab: its program gets no other network than one of its own.
+pub fn network_of_its_own() -> &'static str {
+    "this check gives the program a network of its own, on which no other host is"
+}
+
+/// The same: IPv6.
+pub fn no_ipv6() -> &'static str {
+    "this check is about IPv6, which the lab's wires do not carry"
+}
+
+/// The same: the broadcast address of 127.0.0.0/8.
+pub fn loopback_broadcast() -> &'static str {
+    "this check broadcasts on the loopback network, which is one host's own"
+}
+
+/// The same: a name with several addresses.
+pub fn names_of_the_loopback() -> &'static str {
+    "this check is about a name that stands for several addresses of the loopback interface"
+}
+
+/// The same: what one machine's kernel grants.
+pub fn about_this_machine() -> &'static str {
+    "this check asks this machine's kernel about a port"
+}
+
 /// What befalls packets from now on.
 pub fn faults(host: Ipv4Addr, faults: Faults) -> String {
     let percent = |chance: f64| (chance * 100.0).round();

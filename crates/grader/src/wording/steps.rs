@@ -489,6 +489,14 @@ pub fn error_containing(what: &str, stderr: &str) -> (String, String) {
     (expected, got)
 }
 
+/// The grader switches Nagle's algorithm off or on.
+pub fn sets_nodelay(nodelay: bool) -> &'static str {
+    match nodelay {
+        true => "the grader sets TCP_NODELAY: each send leaves at once",
+        false => "the grader clears TCP_NODELAY: what is small waits for an acknowledgement",
+    }
+}
+
 /// The grader leaves what comes in the kernel's buffers.
 pub fn stops_reading() -> &'static str {
     "the grader stops reading; the kernel's buffers fill"
