@@ -256,8 +256,16 @@ fn known_check(wanted: &str, choices: &[Choice]) -> anyhow::Result<()> {
 }
 
 fn one_program(path: &Path, choices: &[Choice]) -> anyhow::Result<Target> {
+    program_at(path, choices.first().map_or("MODULE", |choice| choice.module.name))
+}
+
+/// The executable at `path`, to be judged by `module`.
+///
+/// # Errors
+///
+/// There is no file, or it is none that can be executed.
+pub fn program_at(path: &Path, module: &str) -> anyhow::Result<Target> {
     let shown = path.display();
-    let module = choices.first().map_or("MODULE", |choice| choice.module.name);
     let metadata = match fs_err::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             bail!("there is no program {shown}; --program takes the path of an executable file")
@@ -279,6 +287,22 @@ fn one_program(path: &Path, choices: &[Choice]) -> anyhow::Result<Target> {
     }
     let program = std::path::absolute(path).context("find the program's absolute path")?;
     Ok(Target { program, shown_as: shown.to_string() })
+}
+
+/// Builds the program of one module; or the compiler's messages.
+///
+/// # Errors
+///
+/// As [`build::build`].
+pub fn build_one(
+    workspace: &Workspace,
+    module: &str,
+    owner: Owner,
+) -> anyhow::Result<Result<Target, String>> {
+    let mut built = build::build(workspace, &[module], owner, terminal::stderr_colours())?;
+    let Outcome { executable, errors, .. } = built.outcomes.remove(0);
+    let shown_as = format!("{}/{module}", owner.folder());
+    Ok(executable.map(|program| Target { program, shown_as }).ok_or(errors))
 }
 
 /// One entry a choice: the program, or the compiler's messages.

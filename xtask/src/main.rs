@@ -26,6 +26,7 @@ mod reset;
 mod solution;
 mod starter;
 mod terminal;
+mod trace;
 mod verify;
 mod watch;
 mod workspace;
@@ -54,6 +55,7 @@ enum Command {
     Doctor(doctor::Arguments),
     Hint(hint::Arguments),
     Explain(explain::Arguments),
+    Trace(trace::Arguments),
     Verify(verify::Arguments),
     /// Run all that continuous integration runs: formatting, lints, tests, proof, reference.
     Ci,
@@ -96,6 +98,7 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
         Some(Command::Hint(arguments)) => hint::run(arguments),
         Some(Command::Explain(arguments)) => explain::run(arguments),
+        Some(Command::Trace(arguments)) => trace::run(arguments),
         Some(Command::Verify(arguments)) => verify::run(arguments),
         Some(Command::Ci) => ci::run(),
         Some(Command::Bench(arguments)) => bench::run(arguments),

@@ -82,7 +82,7 @@ pub fn show(sample: &Sample, max_columns: usize) -> String {
 }
 
 /// As [`show`], in parts between which a line may be broken.
-pub(crate) fn show_atoms(sample: &Sample, max_columns: usize, unicode: bool) -> Vec<String> {
+pub fn show_atoms(sample: &Sample, max_columns: usize, unicode: bool) -> Vec<String> {
     let count = format!("{} ", wording::byte_count(sample.total_bytes));
     if sample.total_bytes == 0 {
         return vec![count.trim_end().to_owned()];

@@ -464,7 +464,7 @@ impl<'a> Ladder<'a> {
 }
 
 /// `text` in ASCII: what has a usual replacement gets it, the rest is escaped as `\u{..}`.
-pub(crate) fn ascii(text: &str) -> String {
+pub fn ascii(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -566,7 +566,7 @@ fn kind_of(what: &What) -> (&'static str, Option<u64>) {
 }
 
 /// A text in its words, each with the space after it.
-pub(crate) fn words(text: &str) -> Vec<String> {
+pub fn words(text: &str) -> Vec<String> {
     text.split_inclusive(' ').map(str::to_owned).collect()
 }
 
@@ -574,7 +574,7 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 ///
 /// The space at the end of a word may be lost at a line's end; a space that is a part of its own
 /// may not. Without any part there is one empty line.
-pub(crate) fn fill(parts: &[String], first_width: usize, width: usize) -> Vec<String> {
+pub fn fill(parts: &[String], first_width: usize, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut limit = first_width;

@@ -1,0 +1,265 @@
+//! What is said beside the packets.
+
+use std::net::Ipv4Addr;
+
+use grader::bytes::{self, thousands};
+use grader::record::{Event, What};
+use netlab::Fate;
+
+use super::story::{Happening, Step, Story};
+use super::tcp::{Seen, Segment, State};
+
+/// Who plays the program's peer.
+pub const GRADER: &str = "the peer";
+/// Who a broadcast is for.
+pub const EVERYBODY: &str = "everybody on this network";
+/// The host that passes packets on.
+pub const ROUTER: &str = "router";
+pub const ROUTED: &str = "the router passes it on";
+pub const DATAGRAM: &str = "datagram,";
+pub const UNREACHABLE: &str = "ICMP port unreachable";
+pub const NOBODY_THERE: &str = "no socket has this port";
+pub const FRAGMENT: &str = "IP fragment";
+pub const CONNECT: &str = "connect";
+pub const SHUTDOWN: &str = "shutdown(Write)";
+pub const CLOSE: &str = "close";
+pub const CLOSE_LINGER: &str = "close after SO_LINGER=0";
+pub const CLOSE_UNREAD: &str = "close with bytes unread";
+
+/// How many columns of what a program prints are shown.
+const PRINTED_COLUMNS: usize = 200;
+/// How many sends are told one by one.
+const TOLD_SENDS: usize = 4;
+
+/// "5 bytes", "1 byte".
+pub fn count(bytes: u64) -> String {
+    format!("{} {}", thousands(bytes), if bytes == 1 { "byte" } else { "bytes" })
+}
+
+/// A program's name without the address of its host, which stands beside it.
+pub fn without_place(name: &str) -> String {
+    match name.rsplit_once(" on ") {
+        Some((name, place)) if place.parse::<Ipv4Addr>().is_ok() => name.to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+/// What a segment is.
+pub fn label(segment: &Segment) -> String {
+    let Segment { syn, fin, rst, acknowledges, bytes, .. } = segment;
+    let flag = match (syn, fin, rst) {
+        (_, _, true) => "RST",
+        (true, ..) if acknowledges.is_some() => "SYN-ACK",
+        (true, ..) => "SYN",
+        (_, true, _) => "FIN",
+        _ if *bytes > 0 => return "data,".to_owned(),
+        _ => "ACK",
+    };
+    if *bytes > 0 { format!("{flag} with") } else { flag.to_owned() }
+}
+
+/// What it means, in a few words.
+pub fn meaning(segment: &Segment, seen: &Seen, sender: State) -> String {
+    let acknowledges = acknowledges(seen);
+    let and = |what: &str| match &acknowledges {
+        Some(acknowledges) if what.is_empty() => format!("also {acknowledges}"),
+        Some(acknowledges) => format!("{what}, and {acknowledges}"),
+        None => what.to_owned(),
+    };
+    if segment.rst {
+        return reset(seen, sender).to_owned();
+    }
+    if seen.again {
+        let what =
+            if segment.syn || segment.fin { "once more" } else { "the same bytes once more" };
+        return format!("{what}: no acknowledgement came in time");
+    }
+    if seen.probe {
+        return "asks whether the other end is there, and has room".to_owned();
+    }
+    match (segment.syn, segment.fin, segment.bytes) {
+        (true, ..) if segment.acknowledges.is_some() => {
+            "agrees; the kernel answers, before any accept".to_owned()
+        }
+        (true, ..) => "asks for a connection".to_owned(),
+        (_, true, _) => and("has no more to send"),
+        (_, _, 1..) => and(""),
+        _ if seen.acknowledged_syn => "agrees as well: the connection stands".to_owned(),
+        _ if seen.window == Some(0) => {
+            let has = acknowledges.map(|acknowledges| format!("{acknowledges}; "));
+            format!("{}its buffer is full: send no more now", has.unwrap_or_default())
+        }
+        _ => match (acknowledges, seen.window) {
+            (Some(acknowledges), _) => acknowledges,
+            (None, Some(room)) => format!("has room for {} now", count(room)),
+            (None, None) => "says again what it has: something is missing".to_owned(),
+        },
+    }
+}
+
+fn acknowledges(seen: &Seen) -> Option<String> {
+    let bytes = (seen.acknowledged > 0).then(|| count(seen.acknowledged));
+    match (bytes, seen.acknowledged_fin) {
+        (Some(bytes), true) => Some(format!("acknowledges {bytes} and the FIN")),
+        (Some(bytes), false) => Some(format!("acknowledges {bytes}")),
+        (None, true) => Some("acknowledges the FIN".to_owned()),
+        (None, false) => None,
+    }
+}
+
+fn reset(seen: &Seen, sender: State) -> &'static str {
+    match sender {
+        _ if seen.refuses => "refuses: nobody listens at this port",
+        State::Closed => "there is no such connection here any more",
+        _ => "throws the connection away: no FIN, no close in order",
+    }
+}
+
+/// The sends of which bytes stand in a segment with this part of the stream.
+pub fn sends(sends: &[(u64, u64)], (start, end): (u64, u64)) -> Option<String> {
+    let part = |send: &&(u64, u64)| send.0 < end && send.1 > start;
+    let parts: Vec<&(u64, u64)> = sends.iter().filter(part).collect();
+    match parts[..] {
+        [] => None,
+        [&(from, to)] if (from, to) == (start, end) => Some(format!("send {}", count(to - from))),
+        [&(from, to)] => Some(format!("part of send {}", count(to - from))),
+        _ if parts.len() <= TOLD_SENDS => {
+            let sizes: Vec<String> = parts.iter().map(|(from, to)| thousands(to - from)).collect();
+            Some(format!("{} sends: {} bytes", parts.len(), sizes.join(" + ")))
+        }
+        _ => Some(format!("{} sends", parts.len())),
+    }
+}
+
+/// A datagram is one call's.
+pub fn one_send(bytes: u64) -> String {
+    format!("one send, {}", count(bytes))
+}
+
+/// The first piece of a datagram that is longer than a packet.
+pub fn first_fragment(bytes: u64) -> String {
+    format!("datagram, first IP fragment: {}", count(bytes))
+}
+
+/// A later piece.
+pub fn fragment(at: u16, length: usize, more: bool) -> String {
+    let end = if more { "" } else { ", the last" };
+    format!("bytes {} to {}{end}", thousands(at.into()), thousands(u64::from(at) + length as u64))
+}
+
+/// Whom a broadcast reached.
+pub fn reached(hosts: &[Ipv4Addr]) -> String {
+    let last = |host: &Ipv4Addr| format!(".{}", host.octets()[3]);
+    match hosts {
+        [] => "nobody is there".to_owned(),
+        [one] => format!("arrives at {one}"),
+        [first, rest @ ..] => {
+            let rest: Vec<String> = rest.iter().map(last).collect();
+            format!("one packet, arrives at {first}, {}", rest.join(", "))
+        }
+    }
+}
+
+/// What befell a packet.
+pub fn fate(fate: Fate) -> String {
+    let mut told = Vec::new();
+    told.extend(fate.copy.then_some("the wire doubled it: this is the copy"));
+    told.extend(fate.lost.then_some("LOST on the way"));
+    told.extend(fate.corrupted.then_some("DAMAGED on the way: its checksum is wrong"));
+    told.extend(fate.held_back.then_some("held back: the next one overtakes it"));
+    told.join("; ")
+}
+
+/// What else happened, if it is worth a row.
+pub fn happening(event: &Event) -> Option<String> {
+    let name = match event.lane.program.as_str() {
+        "" => "the program",
+        name => name,
+    };
+    let printed = |what: &str, bytes: &grader::record::Sample| {
+        let all = [bytes.head.as_slice(), &bytes.tail].concat();
+        let text = bytes::escape(&all);
+        let cut: String = text.chars().take(PRINTED_COLUMNS).collect();
+        let more = if cut.len() < text.len() { "…" } else { "" };
+        Some(format!("{name} {what} \"{cut}{more}\""))
+    };
+    match &event.what {
+        What::Started { command } => Some(format!("{name} starts: {command}")),
+        What::Stdout { bytes } => printed("prints", bytes),
+        What::Stderr { bytes } => printed("says on stderr", bytes),
+        What::Exited { status } => Some(format!("{name} ends with status {status}")),
+        What::Died { signal } => Some(format!("{name} is ended by {signal}")),
+        What::Signalled { signal } => Some(format!("{name} gets the signal {signal}")),
+        What::Ended => Some(format!("{name} is ended by the peer")),
+        What::StdinClosed => Some(format!("{name}: standard input ends")),
+        What::Note { text } => Some(text.replace("the grader", GRADER)),
+        _ => None,
+    }
+}
+
+/// The rows that are left out of a long conversation.
+pub fn gap(packets: u64, carrying: [(u64, u64); 2], names: [&str; 2]) -> String {
+    let mut told = Vec::new();
+    for (side, (data, bytes)) in carrying.into_iter().enumerate() {
+        if data > 0 {
+            told.push(format!("{} to {} in {}", count(bytes), names[side], thousands(data)));
+        }
+    }
+    let acknowledgements = packets - carrying[0].0 - carrying[1].0;
+    if acknowledgements > 0 {
+        told.push(format!("{} acknowledgements", thousands(acknowledgements)));
+    }
+    format!("{} more packets: {}", thousands(packets), told.join(", "))
+}
+
+/// What the whole shows, in a sentence or two.
+pub fn closing(story: &Story) -> Vec<String> {
+    let mut told = Vec::new();
+    for (index, conversation) in story.conversations.iter().enumerate() {
+        let steps = story.rows.iter().filter_map(|row| match &row.what {
+            Happening::Packet(step) if step.conversation == index => Some(step),
+            _ => None,
+        });
+        let steps: Vec<&Step> = steps.collect();
+        let tag = match story.conversations.len() {
+            1 => String::new(),
+            _ => format!("#{}: ", index + 1),
+        };
+        let packets = steps.len();
+        let noun = if packets == 1 { "packet" } else { "packets" };
+        let lost = steps.iter().filter(|step| step.is_lost).count();
+        let lost = if lost > 0 { format!(", {lost} of them lost") } else { String::new() };
+        let close = conversation.began.and_then(|_| close(&steps)).unwrap_or_default();
+        told.push(format!("{tag}{packets} {noun}{lost}.{close}"));
+    }
+    told
+}
+
+/// How many packets the close took.
+fn close(steps: &[&Step]) -> Option<String> {
+    if steps.iter().any(|step| step.is_lost || step.is_reset) {
+        return None;
+    }
+    let fins = steps.iter().filter(|step| step.is_fin).count();
+    let both = steps.iter().filter(|step| step.is_fin && step.acknowledges_fin).count();
+    let alone = steps.iter().filter(|step| !step.is_fin && step.acknowledges_fin).count();
+    match (fins, both, alone) {
+        (2, 0, 2) => Some(" The close took four: a FIN and its acknowledgement each way.".into()),
+        (2, 1, 1) => Some(
+            " The close took three: the second FIN was there soon enough to carry the \
+             acknowledgement of the first, which else is a packet of its own."
+                .into(),
+        ),
+        (1, ..) => Some(" One end has not sent its FIN: it has not closed yet.".into()),
+        (0, ..) => Some(" Neither end has closed yet.".into()),
+        _ => None,
+    }
+}
+
+/// The heading of what went wrong.
+pub fn failed(check: Option<&str>) -> String {
+    match check {
+        Some(check) => format!("The check {check} fails"),
+        None => "The conversation did not go as it should".to_owned(),
+    }
+}
