@@ -3,7 +3,7 @@
 //! A known-wrong program is graded as a learner's would be, and what the terminal would show is
 //! drawn. So the picture never tells what a grading does not.
 
-mod svg;
+pub mod svg;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -99,7 +99,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(file) = svg {
         file.write(picture::draw(&story, &heading).as_bytes())?;
     }
-    output::print(tell(&subject, &heading, &story, &traced).as_bytes())?;
+    output::print(tell(arguments, &subject, &heading, &story, &traced).as_bytes())?;
     Ok(if traced.verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -208,7 +208,13 @@ fn heading(subject: &Subject, target: &Target) -> String {
 }
 
 /// What the terminal shows.
-fn tell(subject: &Subject, heading: &str, story: &Story, traced: &Traced) -> String {
+fn tell(
+    arguments: &Arguments,
+    subject: &Subject,
+    heading: &str,
+    story: &Story,
+    traced: &Traced,
+) -> String {
     let options = terminal::text_options(terminal::stdout_colours());
     let style =
         Style { columns: options.columns, unicode: options.unicode, colour: options.colour };
@@ -223,7 +229,7 @@ fn tell(subject: &Subject, heading: &str, story: &Story, traced: &Traced) -> Str
         page.prose(0, &sentence);
     }
     let id = subject.check.as_deref();
-    page.prose(0, &again(subject));
+    page.prose(0, &again(arguments, subject));
     if let Err(Stop::Failed(failure)) = &traced.verdict {
         page.blank();
         page.heading(0, &words::failed(id));
@@ -237,10 +243,16 @@ fn tell(subject: &Subject, heading: &str, story: &Story, traced: &Traced) -> Str
 }
 
 /// How the same is seen again.
-fn again(subject: &Subject) -> String {
+fn again(arguments: &Arguments, subject: &Subject) -> String {
     let name = subject.module.name;
     let check = subject.check.as_deref().map(|check| format!(" {check}")).unwrap_or_default();
-    format!("Seed {}. To see it again: cargo xtask trace {name}{check} --seed {0}", subject.seed)
+    let whose = match &arguments.program {
+        Some(path) => format!(" --program {}", path.display()),
+        None if arguments.solutions => " --solutions".to_owned(),
+        None => String::new(),
+    };
+    let seed = subject.seed;
+    format!("To see it again: cargo xtask trace {name}{check}{whose} --seed {seed}")
 }
 
 #[cfg(test)]

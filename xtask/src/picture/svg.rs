@@ -122,7 +122,8 @@ fn class(look: Look) -> String {
     if names.is_empty() { String::new() } else { format!(" class=\"{}\"", names.join(" ")) }
 }
 
-fn escape(text: &str) -> String {
+/// Text as it may stand in a picture.
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -16,9 +16,13 @@ const LEAD_COLUMNS: usize = 4;
 /// The widths that a ladder can have, in columns.
 const COLUMNS: std::ops::RangeInclusive<usize> = 60..=120;
 /// Of a long run of data and acknowledgements so many are shown at its beginning and at its end.
-const SHOWN_OF_RUN: (usize, usize) = (5, 4);
-/// How many lines of data a packet may fill.
+const SHOWN_OF_RUN: (usize, usize) = (3, 2);
+/// How many lines the data of a packet may fill, if it is short enough to be read.
 const DATA_LINES: usize = 2;
+/// See [`DATA_LINES`].
+const SHORT_BYTES: u64 = 120;
+/// The columns that are left for other words than the data.
+const ROOM_COLUMNS: usize = 20;
 
 struct Glyphs {
     rail: &'static str,
@@ -182,7 +186,7 @@ impl Ladder<'_> {
         let tail = if step.is_lost { 9 } else { 3 };
         let tail = tail + if tag.is_empty() { 0 } else { tag.width() + 4 };
         let width = self.inner - LEAD_COLUMNS - 1;
-        let texts = fill(&self.parts(step, width), width - tail, width);
+        let texts = fill(&parts(step, width, self.style.unicode), width - tail, width);
         for (index, text) in texts.iter().enumerate() {
             let (time, body) = match index {
                 0 => (time, self.arrow(step, &tag, text)),
@@ -190,37 +194,6 @@ impl Ladder<'_> {
             };
             self.line(time, &body);
         }
-    }
-
-    /// `5 bytes "hello", also acknowledges 3 bytes [send 5 bytes]`
-    fn parts(&self, step: &Step, width: usize) -> Vec<String> {
-        let mut parts = words(&step.label);
-        let add = |parts: &mut Vec<String>, glue: &str, text: &str| {
-            if let Some(last) = parts.last_mut() {
-                last.push_str(glue);
-            }
-            parts.extend(words(&self.plain(text)));
-        };
-        if let Some(data) = &step.data {
-            if let Some(last) = parts.last_mut() {
-                last.push(' ');
-            }
-            parts.extend(bytes::show_atoms(data, width * DATA_LINES - 20, self.style.unicode));
-        }
-        if !step.meaning.is_empty() {
-            add(&mut parts, if step.data.is_some() { ", " } else { ": " }, &step.meaning);
-        }
-        if !step.fate.is_empty() {
-            add(&mut parts, "; ", &step.fate);
-        }
-        if let Some(call) = &step.call {
-            // Kept in one line if it can be.
-            if let Some(last) = parts.last_mut() {
-                last.push(' ');
-            }
-            parts.push(format!("[{call}]"));
-        }
-        parts
     }
 
     /// The line with the arrow. One that is lost ends before it arrives.
@@ -253,7 +226,9 @@ impl Ladder<'_> {
     fn sentence(&mut self, time: &str, mark: &str, text: &str) {
         let width = self.inner - LEAD_COLUMNS - 1;
         let lead = format!("{mark:>width$} ", width = LEAD_COLUMNS - 1);
-        for (index, text) in fill(&words(&self.plain(text)), width, width).iter().enumerate() {
+        for (index, text) in
+            fill(&words(&plain(text, self.style.unicode)), width, width).iter().enumerate()
+        {
             match index {
                 0 => self.line(time, &format!("{lead}{text}")),
                 _ => self.line("", &format!("{:LEAD_COLUMNS$}{text}", "")),
@@ -275,11 +250,6 @@ impl Ladder<'_> {
         if conversations.len() > 1 { format!("#{}", conversation + 1) } else { String::new() }
     }
 
-    fn plain(&self, text: &str) -> String {
-        let text = bytes::clean(&text.replace('\n', " "));
-        if self.style.unicode { text } else { ascii(&text) }
-    }
-
     fn dim(&self, text: &str) -> String {
         self.painted(text, Effects::DIMMED)
     }
@@ -292,6 +262,42 @@ impl Ladder<'_> {
         let paint = Paint::new().effects(effects);
         if self.style.colour { format!("{paint}{text}{paint:#}") } else { text.to_owned() }
     }
+}
+
+/// `data, 5 bytes "hello", also acknowledges 3 bytes [send 5 bytes]`, in parts between which a line may
+/// be broken.
+pub fn parts(step: &Step, width: usize, unicode: bool) -> Vec<String> {
+    let mut parts = words(&step.label);
+    let glue = |parts: &mut Vec<String>, glue: &str| {
+        if let Some(last) = parts.last_mut() {
+            last.push_str(glue);
+        }
+    };
+    if let Some(data) = &step.data {
+        glue(&mut parts, " ");
+        let lines = if data.total_bytes <= SHORT_BYTES { DATA_LINES } else { 1 };
+        parts.extend(bytes::show_atoms(data, width * lines - ROOM_COLUMNS, unicode));
+    }
+    for (before, text) in
+        [(if step.data.is_some() { ", " } else { ": " }, &step.meaning), ("; ", &step.fate)]
+    {
+        if !text.is_empty() {
+            glue(&mut parts, before);
+            parts.extend(words(&plain(text, unicode)));
+        }
+    }
+    if let Some(call) = &step.call {
+        glue(&mut parts, " ");
+        // Kept in one line if it can be.
+        parts.push(format!("[{call}]"));
+    }
+    parts
+}
+
+/// Words that may hold anything, so that they can be drawn.
+pub fn plain(text: &str, unicode: bool) -> String {
+    let text = bytes::clean(&text.replace('\n', " "));
+    if unicode { text } else { ascii(&text) }
 }
 
 /// Milliseconds, with as many digits as the column has room for.

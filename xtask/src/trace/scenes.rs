@@ -79,11 +79,9 @@ fn tcp_echo(check: &mut Check) -> Verdict {
 
 fn udp_echo(check: &mut Check) -> Verdict {
     let lab = check.lab()?;
-    let (here, there) = (lab.host("alpha")?, lab.host("beta")?);
-    let mut peer = there.datagram_peer()?;
-    lab.set_faults(&here, LOSSY);
-    let to = peer.address().to_string();
-    let client = check.start_on(&here, ["client", &to, "one", "two", "three"])?;
+    let mut peer = check.datagram_peer("127.0.0.1")?;
+    lab.set_faults(&lab.host("alpha")?, LOSSY);
+    let client = check.start(["client", &peer.address().to_string(), "one", "two", "three"])?;
     echo(check, &client, &mut peer)?;
     client.finish()?.expect_status(&[0])?.expect_stdout(b"one\ntwo\nthree\n")?;
     Ok(())
@@ -117,19 +115,26 @@ fn sticky_packet(check: &mut Check) -> Verdict {
         for message in ["one", "two", "three"] {
             sender.send(message.as_bytes())?;
         }
+        // The FIN is to stand alone.
+        await_line(&receiver, &mut line, "three")?;
         sender.finish_sending()?;
         sender.expect_end()?;
         sender.close();
         // The next one begins when this one is told.
-        loop {
-            let told = receiver.expect_line(line, "the receiver says `closed`")?;
-            line += 1;
-            if told == b"closed" {
-                break;
-            }
-        }
+        await_line(&receiver, &mut line, "closed")?;
     }
     Ok(())
+}
+
+/// Waits for a line with this text, from the line of this number on, which then is the next one's.
+fn await_line(program: &Program, number: &mut usize, text: &str) -> Verdict {
+    loop {
+        let told = program.expect_line(*number, &format!("a line with `{text}`"))?;
+        *number += 1;
+        if String::from_utf8_lossy(&told).contains(text) {
+            return Ok(());
+        }
+    }
 }
 
 fn broadcast(check: &mut Check) -> Verdict {
@@ -158,6 +163,7 @@ fn sockopt_inspect(check: &mut Check) -> Verdict {
     let program = check.start(["tcp", &peer.address().to_string(), "SO_LINGER=0"])?;
     let mut connection = peer.accept(&program)?;
     program.expect_line(0, "the report")?;
+    check.note("the program's standard input ends, so it closes its socket");
     program.close_stdin();
     connection.await_any_end()?;
     program.finish()?.expect_status(&[0])?;

@@ -12,6 +12,9 @@ use netlab::{Capture, Fate, Packet};
 use super::tcp::{self, Seen, Segment, State, States};
 use super::words;
 
+/// How often a program is shown to print.
+const PRINTS: usize = 8;
+
 /// All that there is to draw.
 #[derive(Debug, Default)]
 pub struct Story {
@@ -145,14 +148,27 @@ impl<'a> Teller<'a> {
                 }
             }
         }
+        self.tell_happenings();
+        // What happens at the same time keeps its order: a packet comes before its states.
+        self.story.rows.sort_by_key(|row| row.at);
+        self.story
+    }
+
+    fn tell_happenings(&mut self) {
+        let mut prints: HashMap<&str, usize> = HashMap::new();
         for event in &self.traced.events {
+            if matches!(event.what, What::Stdout { .. } | What::Stderr { .. }) {
+                let count = prints.entry(&event.lane.program).or_default();
+                *count += 1;
+                // A program that prints all that it is sent would leave no room for the packets.
+                if *count > PRINTS {
+                    continue;
+                }
+            }
             if let Some(text) = words::happening(event) {
                 self.story.rows.push(Row { at: event.at, what: Happening::Said(text) });
             }
         }
-        // What happens at the same time keeps its order: a packet comes before its states.
-        self.story.rows.sort_by_key(|row| row.at);
-        self.story
     }
 
     /// When, counted from the beginning.
@@ -349,7 +365,7 @@ impl<'a> Teller<'a> {
                 words::DATAGRAM.to_owned(),
                 Some(Sample::of(udp.payload)),
                 self.reached(journey),
-                Some(words::one_send(udp.payload.len() as u64)),
+                Some(words::ONE_SEND.to_owned()),
             ),
             Transport::Udp(udp) => {
                 (words::first_fragment(udp.payload.len() as u64), None, String::new(), None)
@@ -397,6 +413,8 @@ impl<'a> Teller<'a> {
             return String::new();
         }
         let hosts = journey.became.iter().filter(|packet| arrived(packet));
+        let is_router = |packet: &&&Packet| packet.to.as_deref() == Some(words::ROUTER);
+        let (routers, hosts): (Vec<_>, Vec<_>) = hosts.partition(is_router);
         let address = |packet: &&Packet| {
             let to = packet.to.as_deref()?;
             let own = self.traced.capture.interfaces.iter().filter(|own| &*own.host == to);
@@ -405,7 +423,8 @@ impl<'a> Teller<'a> {
                 near || journey.internet.destination.is_ipv6()
             })
         };
-        words::reached(&hosts.filter_map(address).collect::<Vec<_>>())
+        let addresses: Vec<_> = hosts.into_iter().filter_map(address).collect();
+        words::reached(&addresses, routers.into_iter().find_map(address))
     }
 }
 

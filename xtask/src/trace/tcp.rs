@@ -200,7 +200,8 @@ impl<'a> Connection<'a> {
                 Some(number) => !Self::occupies(waiting) || this.end_of(pending.index) <= number,
                 None => true,
             };
-            pending.at <= until && is_seen
+            let is_next = answers_next(&this.segments[sent..], pending.index == sent);
+            (pending.at <= until || is_next) && is_seen
         });
     }
 
@@ -301,6 +302,15 @@ impl<'a> Connection<'a> {
             refuses: segment.rst && never_stood,
         }
     }
+}
+
+/// Whether the segment after the first comes from the other end: whatever the clocks say, what it
+/// acknowledges has arrived.
+fn answers_next(segments: &[Segment], is_first: bool) -> bool {
+    is_first
+        && segments.get(1).is_some_and(|next| {
+            next.from != segments[0].from && (next.acknowledges.is_some() || next.rst)
+        })
 }
 
 fn after_sending(state: State, segment: &Segment) -> State {

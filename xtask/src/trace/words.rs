@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use grader::bytes::{self, thousands};
-use grader::record::{Event, What};
+use grader::record::{Event, Sample, What};
 use netlab::Fate;
 
 use super::story::{Happening, Step, Story};
@@ -27,7 +27,7 @@ pub const CLOSE_LINGER: &str = "close after SO_LINGER=0";
 pub const CLOSE_UNREAD: &str = "close with bytes unread";
 
 /// How many columns of what a program prints are shown.
-const PRINTED_COLUMNS: usize = 200;
+const PRINTED_COLUMNS: usize = 100;
 /// How many sends are told one by one.
 const TOLD_SENDS: usize = 4;
 
@@ -131,10 +131,8 @@ pub fn sends(sends: &[(u64, u64)], (start, end): (u64, u64)) -> Option<String> {
     }
 }
 
-/// A datagram is one call's.
-pub fn one_send(bytes: u64) -> String {
-    format!("one send, {}", count(bytes))
-}
+/// A datagram is one call's, and all of it.
+pub const ONE_SEND: &str = "one send";
 
 /// The first piece of a datagram that is longer than a packet.
 pub fn first_fragment(bytes: u64) -> String {
@@ -148,16 +146,20 @@ pub fn fragment(at: u16, length: usize, more: bool) -> String {
 }
 
 /// Whom a broadcast reached.
-pub fn reached(hosts: &[Ipv4Addr]) -> String {
+pub fn reached(hosts: &[Ipv4Addr], router: Option<Ipv4Addr>) -> String {
     let last = |host: &Ipv4Addr| format!(".{}", host.octets()[3]);
-    match hosts {
-        [] => "nobody is there".to_owned(),
-        [one] => format!("arrives at {one}"),
+    let mut told = match hosts {
+        [] => "no host is there".to_owned(),
+        [one] => format!("one packet, arrives at {one}"),
         [first, rest @ ..] => {
             let rest: Vec<String> = rest.iter().map(last).collect();
             format!("one packet, arrives at {first}, {}", rest.join(", "))
         }
+    };
+    if let Some(router) = router {
+        told.push_str(&format!(" and the router, {}", last(&router)));
     }
+    told
 }
 
 /// What befell a packet.
@@ -176,13 +178,7 @@ pub fn happening(event: &Event) -> Option<String> {
         "" => "the program",
         name => name,
     };
-    let printed = |what: &str, bytes: &grader::record::Sample| {
-        let all = [bytes.head.as_slice(), &bytes.tail].concat();
-        let text = bytes::escape(&all);
-        let cut: String = text.chars().take(PRINTED_COLUMNS).collect();
-        let more = if cut.len() < text.len() { "…" } else { "" };
-        Some(format!("{name} {what} \"{cut}{more}\""))
-    };
+    let printed = |what: &str, bytes: &Sample| Some(format!("{name} {what}{}", printed(bytes)));
     match &event.what {
         What::Started { command } => Some(format!("{name} starts: {command}")),
         What::Stdout { bytes } => printed("prints", bytes),
@@ -191,9 +187,23 @@ pub fn happening(event: &Event) -> Option<String> {
         What::Died { signal } => Some(format!("{name} is ended by {signal}")),
         What::Signalled { signal } => Some(format!("{name} gets the signal {signal}")),
         What::Ended => Some(format!("{name} is ended by the peer")),
-        What::StdinClosed => Some(format!("{name}: standard input ends")),
         What::Note { text } => Some(text.replace("the grader", GRADER)),
         _ => None,
+    }
+}
+
+/// `: a line` if it is one that can be shown as it is, else ` 7 bytes "…"`.
+fn printed(sample: &Sample) -> String {
+    let all = [sample.head.as_slice(), &sample.tail].concat();
+    let line = String::from_utf8(all).ok().and_then(|text| {
+        let line = text.strip_suffix('\n')?;
+        let is_whole = sample.total_bytes == text.len() as u64;
+        let is_plain = is_whole && !line.is_empty() && !line.contains(char::is_control);
+        (is_plain && line.len() <= PRINTED_COLUMNS).then(|| line.to_owned())
+    });
+    match line {
+        Some(line) => format!(": {line}"),
+        None => format!(" {}", bytes::show(sample, PRINTED_COLUMNS)),
     }
 }
 
@@ -214,6 +224,9 @@ pub fn gap(packets: u64, carrying: [(u64, u64); 2], names: [&str; 2]) -> String 
 
 /// What the whole shows, in a sentence or two.
 pub fn closing(story: &Story) -> Vec<String> {
+    if story.conversations.is_empty() {
+        return vec!["No packet was sent.".to_owned()];
+    }
     let mut told = Vec::new();
     for (index, conversation) in story.conversations.iter().enumerate() {
         let steps = story.rows.iter().filter_map(|row| match &row.what {
@@ -244,10 +257,12 @@ fn close(steps: &[&Step]) -> Option<String> {
     let both = steps.iter().filter(|step| step.is_fin && step.acknowledges_fin).count();
     let alone = steps.iter().filter(|step| !step.is_fin && step.acknowledges_fin).count();
     match (fins, both, alone) {
-        (2, 0, 2) => Some(" The close took four: a FIN and its acknowledgement each way.".into()),
+        (2, 0, 2) => {
+            Some(" The close took four packets: a FIN and its acknowledgement each way.".into())
+        }
         (2, 1, 1) => Some(
-            " The close took three: the second FIN was there soon enough to carry the \
-             acknowledgement of the first, which else is a packet of its own."
+            " The close took three packets, not four: the second end closed before its kernel had \
+             acknowledged the first FIN, so that its own FIN carries the acknowledgement."
                 .into(),
         ),
         (1, ..) => Some(" One end has not sent its FIN: it has not closed yet.".into()),

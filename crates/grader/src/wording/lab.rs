@@ -71,6 +71,8 @@ pub fn faults(host: Ipv4Addr, faults: Faults) -> String {
         .filter(|(chance, _)| *chance > 0.0)
         .map(|(chance, verb)| format!("{verb} {} %", percent(chance)))
         .collect();
+    let slow = (faults.delay_ms > 0).then(|| format!("takes {} ms longer", faults.delay_ms));
+    let told: Vec<String> = told.into_iter().chain(slow).collect();
     match told.is_empty() {
         _ if faults.loss >= 1.0 => format!("from now on the wire of {host} passes nothing on"),
         true => format!("from now on the wire of {host} passes everything on as it is"),
