@@ -35,6 +35,9 @@ const DEADLINES_A_CHECK: u32 = 6;
 const OUTPUT_LIMIT_BYTES: u64 = 4 << 20;
 /// How much one turn takes from one pipe, so that a flood cannot keep the grader from everything else.
 const TURN_BYTES: usize = 1 << 20;
+/// How long the last packets of a program that has ended may take on a wire of the lab: longer than an
+/// acknowledgement is put off, and than a segment waits that is sent again.
+const LAST_PACKETS: Duration = Duration::from_millis(300);
 /// How long a failing check waits to learn that its program ended too.
 const SETTLE: Duration = Duration::from_millis(60);
 
@@ -271,12 +274,14 @@ impl Context {
         let began = Instant::now();
         let mut watch = StallWatch::default();
         let mut turns = 0_u32;
+        let mut ended_at = None;
         loop {
             if self.closed.is_closed() {
                 return Err(Stop::Error(anyhow::anyhow!(steps::stopped())));
             }
             let moved = self.pump()?;
-            let ended = goal.who.is_some_and(|who| self.has_ended(who));
+            let ended = goal.who.is_some_and(|who| self.has_ended(who))
+                && self.is_all_here(*ended_at.get_or_insert_with(Instant::now));
             if let Some(done) = attempt()? {
                 return Ok(done);
             }
@@ -303,6 +308,12 @@ impl Context {
                 self.poll(&goal.descriptors, SLICE)?;
             }
         }
+    }
+
+    /// Whether what a program sent that ended at this moment has arrived. On this machine it has
+    /// when the end is known; on a wire it may have to wait for an acknowledgement.
+    fn is_all_here(&self, ended_at: Instant) -> bool {
+        self.place.borrow().is_none() || ended_at.elapsed() > LAST_PACKETS
     }
 
     /// Takes in what the programs print and whether they ended. True if anything moved.

@@ -31,6 +31,8 @@ const PROGRAM: &str = "alpha";
 const GRADER: &str = "beta";
 /// The host of a program that is a client of the program's own server.
 const CLIENT: &str = "gamma";
+/// The roles that wait for others; a second one belongs beside the first.
+const SERVERS: [&str; 4] = ["server", "serve", "receive", "listen"];
 /// The conversation is over when the wires have been silent for so long: longer than an acknowledgement is put off
 /// (40 ms), and than the time after which a segment is sent again (200 ms).
 const SILENCE: Duration = Duration::from_millis(260);
@@ -213,7 +215,11 @@ impl Context {
         if names("127.255.255.255") {
             return Err(Stop::Unsupported(words::loopback_broadcast().to_owned()));
         }
-        let is_own_client = names(&format!("{program}:"));
+        if names("localhost") {
+            return Err(Stop::Unsupported(words::names_of_the_loopback().to_owned()));
+        }
+        let serves = arguments.first().is_some_and(|role| SERVERS.contains(&role.as_str()));
+        let is_own_client = !serves && names(&format!("{program}:"));
         for argument in arguments.iter_mut() {
             *argument = argument
                 .replace("127.0.0.1:0", &format!("{program}:0"))

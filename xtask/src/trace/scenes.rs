@@ -28,7 +28,8 @@ pub static SCENES: &[Scene] = &[
         module: "udp-echo",
         about: "a client over a wire that loses a datagram",
         play: udp_echo,
-        seed: 4,
+        // It loses the first datagram, and no other.
+        seed: 9,
     },
     Scene {
         module: "sticky-packet",

@@ -1,12 +1,12 @@
 //! From packets, and from what the grader did meanwhile, to the rows of a ladder.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use grader::record::{Event, Sample, What};
 use grader::stage::Traced;
-use netlab::frame::{Internet, Transport};
+use netlab::frame::{Internet, Transport, Udp};
 use netlab::{Capture, Fate, Packet};
 
 use super::tcp::{self, Seen, Segment, State, States};
@@ -120,12 +120,14 @@ struct Teller<'a> {
     story: Story,
     /// The ends of each conversation, left and right.
     known: Vec<[SocketAddr; 2]>,
+    /// The datagrams that were sent: by whom, and their bytes.
+    sent: HashSet<(SocketAddr, Vec<u8>)>,
 }
 
 impl<'a> Teller<'a> {
     fn new(traced: &'a Traced) -> Self {
         let calls = calls(&traced.events);
-        Self { traced, calls, story: Story::default(), known: Vec::new() }
+        Self { traced, calls, story: Story::default(), known: Vec::new(), sent: HashSet::new() }
     }
 
     fn tell(mut self) -> Story {
@@ -364,7 +366,7 @@ impl<'a> Teller<'a> {
             Transport::Udp(udp) if internet.fragment == (0, false) => (
                 words::DATAGRAM.to_owned(),
                 Some(Sample::of(udp.payload)),
-                self.reached(journey),
+                self.meaning_of(journey, udp),
                 Some(words::ONE_SEND.to_owned()),
             ),
             Transport::Udp(udp) => {
@@ -404,6 +406,16 @@ impl<'a> Teller<'a> {
                 is_reset: false,
             };
             self.push(self.time(packet), Happening::Packet(step));
+        }
+    }
+
+    /// Whom a broadcast reaches; of others whether the same was sent before.
+    fn meaning_of(&mut self, journey: &Journey<'_>, udp: &Udp<'_>) -> String {
+        let sender = SocketAddr::new(journey.internet.source, udp.source_port);
+        let is_new = self.sent.insert((sender, udp.payload.to_vec()));
+        match self.reached(journey) {
+            reached if reached.is_empty() && !is_new => words::SAME_AGAIN.to_owned(),
+            reached => reached,
         }
     }
 

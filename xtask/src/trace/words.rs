@@ -17,6 +17,7 @@ pub const EVERYBODY: &str = "everybody on this network";
 pub const ROUTER: &str = "router";
 pub const ROUTED: &str = "the router passes it on";
 pub const DATAGRAM: &str = "datagram,";
+pub const SAME_AGAIN: &str = "the same as before";
 pub const UNREACHABLE: &str = "ICMP port unreachable";
 pub const NOBODY_THERE: &str = "no socket has this port";
 pub const FRAGMENT: &str = "IP fragment";
