@@ -80,7 +80,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let svg = arguments.svg.as_deref().map(ResultFile::prepare).transpose()?;
     let target = target(&workspace, arguments, subject.module)?;
     let sandbox = grade::start_sandbox()?;
-    let (subject, traced) = watch(&sandbox, subject, &target)?;
+    let (subject, traced) = watch(&sandbox, subject, &target, arguments.seed)?;
     drop(sandbox);
     if traced.overruns > 0 {
         bail!(
@@ -156,6 +156,7 @@ fn watch(
     sandbox: &Sandbox,
     subject: Subject,
     target: &Target,
+    seed: Option<u64>,
 ) -> anyhow::Result<(Subject, Traced)> {
     let traced = play(sandbox, &subject, target)?;
     let Some(check) = &subject.check else {
@@ -176,8 +177,7 @@ fn watch(
     anstream::eprintln!(
         "{check} cannot be traced: {why}. This is the module's plain conversation:"
     );
-    let subject = plain(subject.module, Some(subject.seed));
-    watch(sandbox, subject, target)
+    watch(sandbox, plain(subject.module, seed), target, None)
 }
 
 fn play(sandbox: &Sandbox, subject: &Subject, target: &Target) -> anyhow::Result<Traced> {

@@ -298,7 +298,7 @@ impl<'a> Connection<'a> {
             acknowledged_fin: is_fin_new,
             acknowledged_syn: is_syn_new,
             window: if is_empty_window { Some(0) } else { window },
-            probe: probe && !again || probe && segment.bytes == 0,
+            probe: probe && (!again || segment.bytes == 0),
             refuses: segment.rst && never_stood,
         }
     }
