@@ -201,7 +201,10 @@ impl<'a> Connection<'a> {
                 None => true,
             };
             let is_next = answers_next(&this.segments[sent..], pending.index == sent);
-            (pending.at <= until || is_next) && is_seen
+            // What its receiver has just not acknowledged waits for a gap before it to be filled.
+            let last = &this.segments[sent];
+            let is_news = last.from == waiting.from || pending.at > last.at;
+            (pending.at <= until || is_next) && is_seen && (is_news || !Self::occupies(waiting))
         });
     }
 
