@@ -217,7 +217,7 @@ mod tests {
         let both = told(&format!("{first}{second}"));
         assert!(both.contains("at sockopt-inspect: when it was last"), "{both}");
         assert!(both.contains("cargo xtask grade sockopt-inspect\n"), "{both}");
-        assert!(both.contains("first failure is second (reset,"), "{both}");
+        assert!(both.contains("first failure was second (reset,"), "{both}");
         let behind = told(&format!("{first}{}", graded("sockopt-inspect", 2, done)));
         assert!(behind.contains("cargo xtask grade tcp-echo\n"), "{behind}");
         let ahead = told(&graded("tcp-echo", 1, done));
