@@ -151,5 +151,5 @@ fn a_check_is_explained_without_a_grading() {
     assert!(text.contains("it runs if one-message passed"), "{text}");
     explain(&["tcp-echo", "halfclose"]).refuses(&["`halfclose`", "`half-close`"]);
     explain(&["tpc-echo", "usage"]).refuses(&["did you mean `tcp-echo`?"]);
-    explain(&["tcp-echo"]).refuses(&["<CHECK>"]);
+    explain(&["tcp-echo"]).refuses(&["name the module and the check"]);
 }
