@@ -4,6 +4,7 @@
 //! What the commands share: [`assignment`] is what an instructor asks of a class, [`results`] what
 //! a grading of a class leaves behind.
 
+pub mod assign;
 pub mod assignment;
 pub mod batch;
 pub mod export;
@@ -40,6 +41,7 @@ struct Line {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Assign(assign::Arguments),
     Batch(batch::Arguments),
     Rehearse(rehearse::Arguments),
     Export(export::Arguments),
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
     match &line.command {
+        Command::Assign(arguments) => assign::run(arguments),
         Command::Batch(arguments) => batch::run(arguments),
         Command::Rehearse(arguments) => rehearse::run(arguments),
         Command::Export(arguments) => export::run(arguments),

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Gradescope runs this once, when it builds the image: installs Rust, builds the grader, and tries
+# it, so that a broken image is known before the first submission.
+set -euo pipefail
+root=${AUTOGRADER_ROOT:-/autograder}
+course=$root/source/course
+rust=@RUST@
+
+export CARGO_HOME=${CARGO_HOME:-/opt/rust/cargo} RUSTUP_HOME=${RUSTUP_HOME:-/opt/rust/rustup}
+export PATH=$CARGO_HOME/bin:$PATH
+if ! command -v cargo >/dev/null; then
+    apt-get update
+    apt-get install -y --no-install-recommends ca-certificates curl gcc libc6-dev
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
+        sh -s -- -y --no-modify-path --profile minimal --default-toolchain "$rust"
+fi
+
+cd "$course"
+unset CARGO_TARGET_DIR
+cargo build --locked --package classroom
+install -m 755 target/debug/classroom "$root/source/grader"
+
+# An empty submission builds what the submissions link against, and shows that grading works.
+first=$(mktemp -d)
+trap 'rm -rf "$first"' EXIT
+mkdir -p "$first/submission" "$first/results"
+AUTOGRADER_SUBMISSION=$first/submission AUTOGRADER_RESULTS=$first/results \
+    bash "$root/source/run_autograder"
+test -s "$first/results/results.json"
+
+# What no submission should find, whatever it tries: the sources of the checks.
+rm -rf "$course"/crates/*/src "$course"/xtask/src "$course"/target/debug
+echo "the autograder is ready"
