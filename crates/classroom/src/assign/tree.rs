@@ -139,7 +139,9 @@ fn copy_package(
     }
     let file = to.join("Cargo.toml");
     let text = fs_err::read_to_string(&file)?;
-    let text = packages::package(&text, plan, &sources, reader == Reader::Autograder);
+    // Without its tests a package has nothing that only they need.
+    let tested = if strips { "" } else { &sources };
+    let text = packages::package(&text, plan, tested, reader == Reader::Autograder);
     Ok(fs_err::write(file, text)?)
 }
 

@@ -6,6 +6,7 @@ matter: only regular files exercises/MODULE/src/**/*.rs are taken. An exit statu
 that the grader failed, which is no fault of the submission.
 """
 
+import json
 import os
 import pathlib
 import shutil
@@ -43,11 +44,14 @@ with tempfile.TemporaryDirectory(dir=os.environ.get("RUNNER_TEMP")) as work:
         target.mkdir()
         source = checkout / "exercises" / module / "src"
         parents = [source.parent.parent, source.parent, source]
-        if not all(path.is_dir() and not path.is_symlink() for path in parents):
-            continue
-        for path in regular_sources(source):
-            (target / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / path, target / path)
+        if all(path.is_dir() and not path.is_symlink() for path in parents):
+            for path in regular_sources(source):
+                (target / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source / path, target / path)
+        if not (target / "main.rs").exists():
+            # Without it the workspace would not load, and nothing be graded.
+            missing = f"exercises/{module}/src/main.rs was not handed in"
+            (target / "main.rs").write_text(f"compile_error!({json.dumps(missing)});\n")
     environment = {key: value for key, value in os.environ.items() if key != "CARGO_TARGET_DIR"}
     command = ["cargo", "run", "--quiet", "--locked", "--package", "xtask", "--", "grade"]
     command += ["--format", "classroom50", "--out", str(result)]
