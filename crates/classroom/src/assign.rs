@@ -81,18 +81,16 @@ fn make(
     let progress = Progress::begin("laying out the handout");
     let cargo = Cargo::new(workspace);
     let handout = room.join("handout");
-    fs_err::create_dir(&handout)?;
     tree::lay_out(workspace, plan, Reader::Learner, &cargo, &handout)?;
     let readme = readme::for_learners(plan, arguments.vendor);
-    fs_err::write(handout.join("README.md"), readme)?;
+    tree::write(&handout.join("README.md"), &readme)?;
     progress.say("writing the autograders");
     let slug = autograders::slug(plan);
     autograders::classroom50(workspace, plan, &handout, &slug, room)?;
     let inside = room.join("gradescope");
-    fs_err::create_dir(&inside)?;
     autograders::gradescope(workspace, plan, &cargo, &inside, room)?;
-    fs_err::write(room.join("README.md"), readme::for_instructors(plan, &slug))?;
-    fs_err::write(room.join("assignment.toml"), toml::to_string(&plan.assignment)?)?;
+    tree::write(&room.join("README.md"), &readme::for_instructors(plan, &slug))?;
+    tree::write(&room.join("assignment.toml"), &toml::to_string(&plan.assignment)?)?;
     if arguments.vendor {
         progress.say("copying the dependencies");
         vendor(&cargo, &handout)?;
@@ -151,13 +149,13 @@ fn vendor(cargo: &Cargo, handout: &Path) -> anyhow::Result<()> {
     let mut text = fs_err::read_to_string(&file)?;
     text.push_str("\n# All dependencies are in the folder `vendor`: nothing is downloaded.\n");
     text.push_str(settings.trim_start());
-    fs_err::write(file, text)?;
+    tree::write(&file, &text)?;
     // Cargo compares each file with its hash: git must neither leave one out nor change its lines.
     let file = handout.join(".gitignore");
     let mut text = fs_err::read_to_string(&file).unwrap_or_default();
     text.push_str("!/vendor/**\n");
-    fs_err::write(file, text)?;
-    Ok(fs_err::write(handout.join(".gitattributes"), "/vendor/** -text\n")?)
+    tree::write(&file, &text)?;
+    tree::write(&handout.join(".gitattributes"), "/vendor/** -text\n")
 }
 
 /// Who commits.

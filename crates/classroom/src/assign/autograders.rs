@@ -21,6 +21,7 @@ use super::plan::Plan;
 use super::shell::{self, Cargo};
 use super::tree::{self, Reader};
 use crate::assignment::{Assignment, LatePolicy};
+use crate::interrupt;
 use crate::workspace::Workspace;
 
 const SETUP: &str = include_str!("files/setup.sh");
@@ -54,7 +55,9 @@ pub fn gradescope(
     let version = shell::rust_version(workspace)?;
     tree::write(&room.join("setup.sh"), &SETUP.replace("@RUST@", &version))?;
     tree::write(&room.join("run_autograder"), RUN_AUTOGRADER)?;
-    let file = File::create_new(to.join("gradescope.zip")).context("write gradescope.zip")?;
+    let path = to.join("gradescope.zip");
+    tree::write(&path, "")?;
+    let file = File::options().write(true).open(path).context("write gradescope.zip")?;
     let mut archive = ZipWriter::new(file);
     for entry in WalkDir::new(room).sort_by_file_name() {
         let entry = entry?;
@@ -68,6 +71,7 @@ pub fn gradescope(
         archive.write_all(&fs_err::read(entry.path())?)?;
     }
     archive.finish()?;
+    let _whole = interrupt::hold();
     Ok(fs_err::remove_dir_all(room)?)
 }
 
@@ -106,7 +110,8 @@ pub fn classroom50(
 
 /// The handout without what is only there for its readers' own machines.
 fn pack(handout: &Path, to: &Path) -> anyhow::Result<()> {
-    let file = fs_err::File::create(to)?;
+    tree::write(to, "")?;
+    let file = File::options().write(true).open(to).context("write course.tar.gz")?;
     let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::best()));
     archive.mode(tar::HeaderMode::Deterministic);
     for entry in WalkDir::new(handout).sort_by_file_name() {

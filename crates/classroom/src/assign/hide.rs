@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 use walkdir::WalkDir;
 
-use super::edit;
+use super::{edit, tree};
 use super::shell::Cargo;
 
 /// How often the compiler is asked what has become useless: each answer may lay bare more.
@@ -32,7 +32,7 @@ pub fn hide(root: &Path, module: &str, hidden: &[&str], cargo: &Cargo) -> anyhow
     let text = fs_err::read_to_string(&library)?;
     let left = edit::without_registrations(&text, hidden)
         .with_context(|| format!("hide checks of {module} in its src/lib.rs"))?;
-    fs_err::write(&library, left)?;
+    tree::write(&library, &left)?;
     for _ in 0..ROUNDS {
         let messages = ask(root, module, cargo)?;
         let found = useless(&messages, root);
@@ -129,7 +129,7 @@ fn take_out(
             ranges.push(item.bytes);
         }
         is_less |= !ranges.is_empty();
-        fs_err::write(file, edit::cut(&text, ranges))?;
+        tree::write(file, &edit::cut(&text, ranges))?;
     }
     for file in files(sources)? {
         let text = fs_err::read_to_string(&file)?;
@@ -138,7 +138,7 @@ fn take_out(
             ranges.extend(edit::impls_of(&text, name)?);
         }
         if !ranges.is_empty() {
-            fs_err::write(&file, edit::cut(&text, ranges))?;
+            tree::write(&file, &edit::cut(&text, ranges))?;
         }
     }
     Ok(is_less)
@@ -158,7 +158,7 @@ fn drop_empty_files(sources: &Path) -> anyhow::Result<bool> {
             folder.with_extension("rs")
         };
         let text = fs_err::read_to_string(&parent)?;
-        fs_err::write(&parent, edit::without_module(&text, &name.to_string_lossy())?)?;
+        tree::write(&parent, &edit::without_module(&text, &name.to_string_lossy())?)?;
         fs_err::remove_file(&file)?;
         dropped = true;
     }

@@ -11,6 +11,7 @@ use walkdir::WalkDir;
 use super::plan::{CORE_POINTS, ModulePlan, Plan};
 use super::shell::Cargo;
 use super::{edit, hide, manifest, packages};
+use crate::interrupt;
 use crate::workspace::{Owner, Workspace};
 
 /// Folders of a package that only the course's own tests and proofs read.
@@ -57,7 +58,7 @@ pub fn lay_out(
         copy_exercise(workspace, module, reader, to)?;
         if reader == Reader::Learner {
             let file = to.join("crates").join(module.module.name).join("module.toml");
-            fs_err::write(file, manifest::for_learners(module)?)?;
+            write(&file, &manifest::for_learners(module)?)?;
         }
     }
     for name in AS_THEY_ARE {
@@ -69,7 +70,7 @@ pub fn lay_out(
         tasks(workspace, plan, to)?;
     }
     write_workspace(root, to)?;
-    fs_err::copy(root.join("Cargo.lock"), to.join("Cargo.lock"))?;
+    copy(&root.join("Cargo.lock"), &to.join("Cargo.lock"))?;
     // Cargo drops from the lock file what nothing needs any more, and changes no version.
     cargo.must(to, &["update", "--quiet", "--workspace"], "trim the handout's Cargo.lock")?;
     if reader == Reader::Learner {
@@ -126,7 +127,7 @@ fn copy_package(
     if reader == Reader::Autograder && folder == "xtask" {
         let file = to.join("src/modules.rs");
         let text = fs_err::read_to_string(&file)?;
-        fs_err::write(file, chosen_modules(&text, plan))?;
+        write(&file, &chosen_modules(&text, plan))?;
     }
     for path in left_out {
         // One that was copied before the file that declares it was read.
@@ -142,7 +143,7 @@ fn copy_package(
     // Without its tests a package has nothing that only they need.
     let tested = if strips { "" } else { &sources };
     let text = packages::package(&text, plan, tested, reader == Reader::Autograder);
-    Ok(fs_err::write(file, text)?)
+    write(&file, &text)
 }
 
 /// The registry with the chosen modules only.
@@ -260,22 +261,28 @@ pub fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Writes a file, with the folders above it.
+/// Writes a file, with the folders above it. Whoever is told to stop while it does so waits: the
+/// folder that is then removed would otherwise come back.
 ///
 /// # Errors
 ///
 /// It cannot be written.
 pub fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs_err::create_dir_all(parent)?;
-    }
+    let _whole = interrupt::hold();
+    make_parent(path)?;
     Ok(fs_err::write(path, text)?)
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    if let Some(parent) = to.parent() {
+    let _whole = interrupt::hold();
+    make_parent(to)?;
+    fs_err::copy(from, to)?;
+    Ok(())
+}
+
+fn make_parent(path: &Path) -> anyhow::Result<()> {
+    if let Some(parent) = path.parent() {
         fs_err::create_dir_all(parent)?;
     }
-    fs_err::copy(from, to)?;
     Ok(())
 }
