@@ -66,8 +66,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let room = PassingFolder::make(beside(&out)?)
         .with_context(|| format!("make the handout beside {}", out.display()))?;
     make(&workspace, &plan, arguments, author.as_ref(), room.path())?;
+    let mentions = mentions(&plan, &room.path().join("handout"))?;
     appear(room, &out)?;
     output::print(told(&plan, &arguments.out, arguments).as_bytes())?;
+    for mention in mentions {
+        anstream::eprintln!("note: {mention}");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -99,6 +103,31 @@ fn make(
         commit(&handout, &plan.assignment.title, author)?;
     }
     Ok(())
+}
+
+/// Where texts that were handed out still name a hidden check: no machine can reword them.
+fn mentions(plan: &Plan, handout: &Path) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for module in &plan.modules {
+        let name = module.module.name;
+        for folder in [handout.join("crates").join(name), handout.join("exercises").join(name)] {
+            for file in tree::files(&folder)? {
+                let text = fs_err::read_to_string(&file).unwrap_or_default();
+                for check in module.checks.iter().filter(|check| check.hidden) {
+                    let id = &check.id;
+                    let names = [format!("`{id}`"), format!("\"{id}\""), check.title.clone()];
+                    if names.iter().any(|name| text.contains(name)) {
+                        let file = file.strip_prefix(handout)?;
+                        found.push(format!(
+                            "{} in the handout still names the hidden check {name}/{id}; reword it",
+                            file.display()
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The folder to make, if there is room for it.
@@ -143,7 +172,7 @@ fn appear(room: PassingFolder, out: &Path) -> anyhow::Result<()> {
 }
 
 fn vendor(cargo: &Cargo, handout: &Path) -> anyhow::Result<()> {
-    let arguments = ["vendor", "--quiet", "--locked", "vendor"];
+    let arguments = ["vendor", "--locked", "vendor"];
     let settings = cargo.must(handout, &arguments, "copy the dependencies")?;
     let file = handout.join(".cargo/config.toml");
     let mut text = fs_err::read_to_string(&file)?;

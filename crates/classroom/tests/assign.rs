@@ -92,47 +92,37 @@ fn texts(path: &Path) -> Vec<(PathBuf, String)> {
     fs::read_to_string(path).ok().map(|text| (path.to_path_buf(), text)).into_iter().collect()
 }
 
-fn telling_lines(text: &str) -> BTreeSet<String> {
-    let lines = text.lines().map(str::trim).filter(|line| line.len() > TELLING);
-    lines.map(str::to_owned).collect()
-}
-
 /// What a learner must not find: the lines of the references and of the hidden check, as far as
 /// they stand nowhere in what a learner may see.
 fn secrets() -> BTreeSet<String> {
     let course = course();
-    let (mut secret, mut open) = (BTreeSet::new(), BTreeSet::new());
-    let take = |path: &str, set: &mut BTreeSet<String>| {
-        for (file, text) in texts(&course.join(path)) {
-            if !file.ends_with("gigabyte.rs") || path.ends_with("gigabyte.rs") {
-                set.append(&mut telling_lines(&text));
-            }
-        }
+    let read = |path: &str| {
+        let texts = texts(&course.join(path)).into_iter();
+        let asked =
+            texts.filter(|(file, _)| !file.ends_with("gigabyte.rs") || path.contains(".rs"));
+        asked.map(|(_, text)| text).collect::<String>()
     };
-    take("crates/file-transfer/src/gigabyte.rs", &mut secret);
+    let mut secret = read("crates/file-transfer/src/gigabyte.rs");
+    let mut open = read("crates/tcp-echo/module.toml");
     for module in ["tcp-echo", "file-transfer"] {
-        take(&format!("solutions/{module}/src"), &mut secret);
-        take(&format!("exercises/{module}/README.md"), &mut open);
+        secret += &read(&format!("solutions/{module}/src"));
+        open += &read(&format!("exercises/{module}/README.md"));
         for part in ["src", "starter", "quiz.toml"] {
-            take(&format!("crates/{module}/{part}"), &mut open);
+            open += &read(&format!("crates/{module}/{part}"));
         }
     }
     for part in ["crates/grader/src", "crates/sandbox/src", "crates/netlab/src", "xtask/src"] {
-        take(part, &mut open);
+        open += &read(part);
     }
-    let manifest = course.join("crates/file-transfer/module.toml");
-    let manifest = fs::read_to_string(manifest).expect("the manifest");
-    for block in manifest.split("\n[[check]]\n") {
+    for block in read("crates/file-transfer/module.toml").split("\n[[check]]\n") {
         let is_hidden = block.starts_with("id = \"gigabyte\"");
-        let set = if is_hidden { &mut secret } else { &mut open };
-        set.append(&mut telling_lines(block));
+        *(if is_hidden { &mut secret } else { &mut open }) += &format!("{block}\n");
     }
-    open.append(&mut telling_lines(
-        &fs::read_to_string(course.join("crates/tcp-echo/module.toml")).expect("the manifest"),
-    ));
-    secret.retain(|line| !open.contains(line));
-    assert!(secret.len() > 300, "{} lines tell nothing", secret.len());
-    secret
+    let lines = secret.lines().map(str::trim);
+    let lines = lines.filter(|line| line.len() > TELLING && !open.contains(line));
+    let lines: BTreeSet<String> = lines.map(str::to_owned).collect();
+    assert!(lines.len() > 300, "{} lines tell nothing", lines.len());
+    lines
 }
 
 fn leaks(folder: &Path, secrets: &BTreeSet<String>) -> Vec<String> {
@@ -236,7 +226,9 @@ fn bundles(desk: &Desk, secrets: &BTreeSet<String>) {
     let names: Vec<String> = (0..archive.len())
         .map(|index| archive.by_index(index).expect("an entry").name().expect("text").into_owned())
         .collect();
-    let is_secret = |name: &&String| ["solutions/", "/wrong/", "/tests/"].iter().any(|part| name.contains(part));
+    let is_secret = |name: &&String| {
+        ["solutions/", "/wrong/", "/tests/"].iter().any(|part| name.contains(part))
+    };
     assert_eq!(names.iter().find(is_secret), None);
     assert!(names.iter().any(|name| name.ends_with("file-transfer/src/gigabyte.rs")));
     for script in ["setup.sh", "run_autograder"] {
@@ -286,7 +278,10 @@ fn runs_as_gradescope_does(desk: &Desk, rules: &str) {
     assert!(output.status.success(), "{}", told(&output));
     let text = fs::read_to_string(&results).expect("a result");
     let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!((&document["score"], &document["extra_data"]["max_points"]), (&0.into(), &204.into()));
+    assert_eq!(
+        (&document["score"], &document["extra_data"]["max_points"]),
+        (&0.into(), &204.into())
+    );
     let tests = document["tests"].as_array().expect("a list");
     let hidden: Vec<&str> = tests
         .iter()
@@ -332,7 +327,10 @@ fn works(clone: &Path) {
     assert_eq!(modules.len(), 2);
     let checks = modules.iter().flat_map(|module| module["checks"].as_array().expect("a list"));
     for check in checks {
-        assert!(["failed", "skipped", "unsupported"].contains(&check["status"].as_str().expect("text")), "{check}");
+        assert!(
+            ["failed", "skipped", "unsupported"].contains(&check["status"].as_str().expect("text")),
+            "{check}"
+        );
         assert_ne!(check["id"], "gigabyte");
     }
     let words = told(&graded);
@@ -348,7 +346,10 @@ fn works(clone: &Path) {
         let output = cargo(clone, arguments);
         assert!(!output.status.success());
         let words = told(&output);
-        assert!(words.to_lowercase().contains("this course has no reference of tcp-echo"), "{words}");
+        assert!(
+            words.to_lowercase().contains("this course has no reference of tcp-echo"),
+            "{words}"
+        );
     }
     let hidden = cargo(clone, &["xtask", "grade", "file-transfer"]);
     let words = "10 more points are given by hidden checks";

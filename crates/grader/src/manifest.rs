@@ -201,7 +201,11 @@ impl Manifest {
             let problem =
                 format!("the core checks add up to {}, not to {told}", manifest.core_sum());
             let at = text.find("core_points");
-            return Err(fault(at, problem, "make `core_points` and the points of the checks agree"));
+            return Err(fault(
+                at,
+                problem,
+                "make `core_points` and the points of the checks agree",
+            ));
         }
         for (index, check) in manifest.checks.iter().enumerate() {
             let id = &check.id;

@@ -80,7 +80,8 @@ impl Source<'_> {
     /// The bytes, with the whole lines if these hold nothing else.
     pub fn whole_if_alone(&self, bytes: Range<usize>) -> Range<usize> {
         let line = self.text[..bytes.start].rfind('\n').map_or(0, |at| at + 1);
-        let next = self.text[bytes.end..].find('\n').map_or(self.text.len(), |at| bytes.end + at + 1);
+        let next =
+            self.text[bytes.end..].find('\n').map_or(self.text.len(), |at| bytes.end + at + 1);
         let around = [&self.text[line..bytes.start], &self.text[bytes.end..next]];
         if around.iter().all(|text| text.trim().is_empty()) { line..next } else { bytes }
     }
@@ -156,8 +157,8 @@ fn is_left_out(tokens: &[TokenTree]) -> bool {
 
 /// The words by which an item is known from a variant, a field or an arm of a `match`.
 const KEYWORDS: [&str; 14] = [
-    "pub", "fn", "mod", "struct", "enum", "union", "impl", "trait", "const", "static", "use", "type",
-    "unsafe", "extern",
+    "pub", "fn", "mod", "struct", "enum", "union", "impl", "trait", "const", "static", "use",
+    "type", "unsafe", "extern",
 ];
 
 /// The last token of the item, variant, field or arm that begins at `index`, attributes included.
@@ -180,13 +181,12 @@ fn end_of_thing(tokens: &[TokenTree], index: usize) -> usize {
         "," => !is_item,
         _ => false,
     };
-    for at in start..tokens.len() {
+    for (at, token) in tokens.iter().enumerate().skip(start) {
         if ends(at) {
             return at;
         }
-        let is_body = matches!(
-            &tokens[at], TokenTree::Group(group) if group.delimiter() == Delimiter::Brace
-        );
+        let is_body =
+            matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
         if is_body && !to_semicolon {
             return if ends(at + 1) { at + 1 } else { at };
         }
@@ -250,8 +250,7 @@ fn item_at(tokens: TokenStream, source: &Source<'_>, place: usize) -> Option<Ite
             index = end + 1;
             continue;
         }
-        let words: Vec<String> =
-            tokens[index..=end].iter().map(TokenTree::to_string).collect();
+        let words: Vec<String> = tokens[index..=end].iter().map(TokenTree::to_string).collect();
         let kind = words.iter().find(|word| {
             ["fn", "mod", "struct", "enum", "impl", "trait", "type", "const", "static"]
                 .contains(&word.as_str())
@@ -296,8 +295,8 @@ pub fn impls_of(text: &str, name: &str) -> anyhow::Result<Vec<Range<usize>>> {
             let is_trait = of.is_some_and(|of| head[..of].last().is_some_and(|word| word == name));
             let target = &head[of.map_or(0, |of| of + 1)..];
             if is_trait || target.iter().any(|word| word == name) {
-                let bytes = source.bytes(tokens[index].span()).start
-                    ..source.bytes(tokens[end].span()).end;
+                let bytes =
+                    source.bytes(tokens[index].span()).start..source.bytes(tokens[end].span()).end;
                 found.push(source.whole(bytes));
             }
         }
@@ -333,8 +332,8 @@ pub fn without_module(text: &str, name: &str) -> anyhow::Result<String> {
         if let [.., keyword, named, last] = words.as_slice()
             && (keyword.as_str(), named.as_str(), last.as_str()) == ("mod", name, ";")
         {
-            let bytes = source.bytes(tokens[index].span()).start
-                ..source.bytes(tokens[end].span()).end;
+            let bytes =
+                source.bytes(tokens[index].span()).start..source.bytes(tokens[end].span()).end;
             ranges.push(source.whole(bytes));
         }
         index = end + 1;

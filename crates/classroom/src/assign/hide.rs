@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 use walkdir::WalkDir;
 
-use super::{edit, tree};
 use super::shell::Cargo;
+use super::{edit, tree};
 
 /// How often the compiler is asked what has become useless: each answer may lay bare more.
 const ROUNDS: usize = 40;
@@ -52,8 +52,7 @@ fn ask(root: &Path, module: &str, cargo: &Cargo) -> anyhow::Result<Vec<Value>> {
     let arguments = ["check", "--quiet", "--package", &package, "--message-format", "json"];
     let said = cargo.run(root, &arguments)?;
     let lines = said.stdout.split(|byte| *byte == b'\n');
-    let messages: Vec<Value> =
-        lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let messages: Vec<Value> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
     if said.succeeded {
         return Ok(messages);
     }
@@ -152,11 +151,8 @@ fn drop_empty_files(sources: &Path) -> anyhow::Result<bool> {
         if name == "lib" || !edit::is_empty(&fs_err::read_to_string(&file)?)? {
             continue;
         }
-        let parent = if folder == sources {
-            sources.join("lib.rs")
-        } else {
-            folder.with_extension("rs")
-        };
+        let parent =
+            if folder == sources { sources.join("lib.rs") } else { folder.with_extension("rs") };
         let text = fs_err::read_to_string(&parent)?;
         tree::write(&parent, &edit::without_module(&text, &name.to_string_lossy())?)?;
         fs_err::remove_file(&file)?;

@@ -86,7 +86,12 @@ pub fn workspace(text: &str, packages: &BTreeSet<String>, used: &BTreeSet<String
         let of = profile.map(|rest| rest.trim_end_matches(']').trim_matches('"'));
         if of.is_some_and(|package| package != "*" && !packages.contains(package)) {
             // What is said above the first of several holds for the others, too.
-            kept.extend(section.iter().take_while(|line| line.starts_with('#')).map(|line| (*line).to_owned()));
+            kept.extend(
+                section
+                    .iter()
+                    .take_while(|line| line.starts_with('#'))
+                    .map(|line| (*line).to_owned()),
+            );
             continue;
         }
         let is_list = header == "[workspace.dependencies]";

@@ -208,21 +208,17 @@ fn known_checks(
             module.checks.iter().map(|check| format!("{}/{}", module.module.name, check.id))
         })
         .collect();
-    for name in assignment.checks.keys().filter(|name| !all.contains(*name)) {
-        let text = fs_err::read_to_string(file)?;
-        let at = text.find(&format!("\"{name}\"")).or_else(|| text.find(name.as_str()));
-        let known: Vec<&str> = all.iter().map(String::as_str).collect();
-        let of = assignment.modules.join(", ");
-        let suggestion = modules::suggest(name, &known, &format!("the checks of {of}"));
-        let problem = format!("there is no check `{name}` in this assignment");
-        return Err(ManifestError::at(
-            at.unwrap_or(0),
-            &text,
-            file,
-            problem,
-            &format!("a check is named \"MODULE/CHECK\": {suggestion}"),
-        )
-        .into());
-    }
-    Ok(())
+    let Some(name) = assignment.checks.keys().find(|name| !all.contains(*name)) else {
+        return Ok(());
+    };
+    let text = fs_err::read_to_string(file)?;
+    let at = text.find(&format!("\"{name}\"")).or_else(|| text.find(name.as_str()));
+    let known: Vec<&str> = all.iter().map(String::as_str).collect();
+    let of = format!("the checks of {}", assignment.modules.join(", "));
+    let advice = format!(
+        "a check is named \"MODULE/CHECK\": {}",
+        modules::suggest(name, &known, &of)
+    );
+    let problem = format!("there is no check `{name}` in this assignment");
+    Err(ManifestError::at(at.unwrap_or(0), &text, file, problem, &advice).into())
 }

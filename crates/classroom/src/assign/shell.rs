@@ -110,9 +110,5 @@ fn run(mut command: Command, at: &Path) -> std::io::Result<Said> {
     let child = command.spawn()?;
     let _group = Group::of(&child);
     let output = child.wait_with_output()?;
-    Ok(Said {
-        succeeded: output.status.success(),
-        stdout: output.stdout,
-        stderr: output.stderr,
-    })
+    Ok(Said { succeeded: output.status.success(), stdout: output.stdout, stderr: output.stderr })
 }
