@@ -131,7 +131,8 @@ fn steps(plan: &Plan, slug: &str) -> String {
     });
     format!(
         "# {title} in Classroom 50\n\n\
-         1. Put the learners' folder `handout` into a template repository, say `ORG/{slug}-template`.\n\
+         1. Put the learners' folder `handout` into a template repository, say \
+         `ORG/{slug}-template`.\n\
          2. Copy `autograders/{slug}` to `CLASSROOM/autograders/{slug}` in your organization's \
          repository `classroom50`,\n   and commit it.\n\
          3. Add the assignment; the name `{slug}` is the folder's:\n\n       \

@@ -205,8 +205,8 @@ fn behind_attributes(tokens: &[TokenTree], mut index: usize) -> usize {
 }
 
 /// The items, and those in their bodies, as far as they can be cut out alone: whatever holds one
-/// of the bytes `places` and nothing smaller that can be cut. The second part is the places at which
-/// there is nothing to cut.
+/// of the bytes `places` and nothing smaller that can be cut. The second part is the places at
+/// which there is nothing to cut.
 ///
 /// # Errors
 ///
@@ -244,8 +244,7 @@ fn item_at(tokens: TokenStream, source: &Source<'_>, place: usize) -> Option<Ite
     }
     while index < tokens.len() {
         let end = end_of_thing(&tokens, index);
-        let bytes =
-            source.bytes(tokens[index].span()).start..source.bytes(tokens[end].span()).end;
+        let bytes = source.bytes(tokens[index].span()).start..source.bytes(tokens[end].span()).end;
         if !bytes.contains(&place) {
             index = end + 1;
             continue;
@@ -387,9 +386,9 @@ mod tests {
     #[test]
     fn what_is_for_authors_and_tests_goes() {
         let text = "//! Doc.\n\n#[cfg(feature = \"authors\")]\nmod ci;\nmod grade;\n\n\
-            enum A {\n    One,\n    /// Two.\n    #[cfg(feature = \"authors\")]\n    Two(x::Y),\n}\n\n\
-            fn f() {\n    match a {\n        A::One => 1,\n        #[cfg(feature = \"authors\")]\n        \
-            A::Two(y) => g(y),\n    }\n}\n\n/// Unix.\n#[cfg(unix)]\nfn u() {}\n\n\
+            enum A {\n    One,\n    /// Two.\n    #[cfg(feature = \"authors\")]\n    \
+            Two(x::Y),\n}\n\nfn f() {\n    match a {\n        A::One => 1,\n        \
+            #[cfg(feature = \"authors\")]\n        A::Two(y) => g(y),\n    }\n}\n\n/// Unix.\n#[cfg(unix)]\nfn u() {}\n\n\
             // Of tests.\n#[cfg(test)]\nmod tests {\n    fn t() {}\n}\n";
         let (left, modules) = without_authors(text).expect("Rust");
         assert_eq!(
@@ -402,7 +401,8 @@ mod tests {
 
     #[test]
     fn a_registration_goes_with_its_comment() {
-        let text = "checks: &[\n    (\"a\", x::a),\n    // Why b.\n    (\"b\", x::b),\n    (\"c\", x::c),\n],\n";
+        let text = "checks: &[\n    (\"a\", x::a),\n    // Why b.\n    (\"b\", x::b),\n    \
+            (\"c\", x::c),\n],\n";
         let left = without_registrations(text, &["b"]).expect("Rust");
         assert_eq!(left, "checks: &[\n    (\"a\", x::a),\n    (\"c\", x::c),\n],\n");
         assert!(without_registrations(text, &["d"]).is_err());
@@ -411,8 +411,9 @@ mod tests {
     #[test]
     fn an_item_goes_with_its_description() {
         let text = "//! Doc.\nuse a::{B, C};\n\n/// Dead.\n#[inline]\npub fn dead<A, B>(a: [u8; 2]) \
-            {\n    x();\n}\n\nconst N: usize = if A { 1 } else { 2 };\n\nstruct S;\n\nimpl S {\n    \
-            /// One.\n    fn one(&self) {}\n\n    fn two(&self) {}\n}\n\nenum E {\n    A,\n    B,\n}\n";
+            {\n    x();\n}\n\nconst N: usize = if A { 1 } else { 2 };\n\nstruct S;\n\n\
+            impl S {\n    /// One.\n    fn one(&self) {}\n\n    fn two(&self) {}\n}\n\n\
+            enum E {\n    A,\n    B,\n}\n";
         let at = |word: &str| text.find(word).expect("it is there");
         let (items, stuck) =
             items_at(text, &[at("dead<"), at("N:"), at("one("), at("B,\n}")]).expect("Rust");

@@ -215,10 +215,8 @@ fn known_checks(
     let at = text.find(&format!("\"{name}\"")).or_else(|| text.find(name.as_str()));
     let known: Vec<&str> = all.iter().map(String::as_str).collect();
     let of = format!("the checks of {}", assignment.modules.join(", "));
-    let advice = format!(
-        "a check is named \"MODULE/CHECK\": {}",
-        modules::suggest(name, &known, &of)
-    );
+    let advice =
+        format!("a check is named \"MODULE/CHECK\": {}", modules::suggest(name, &known, &of));
     let problem = format!("there is no check `{name}` in this assignment");
     Err(ManifestError::at(at.unwrap_or(0), &text, file, problem, &advice).into())
 }
