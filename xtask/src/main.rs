@@ -1,7 +1,7 @@
 //! The course's runner, `cargo xtask`: one file a command.
 //!
-//! What stands under the feature `authors` is for those who make the course or teach with it, and is
-//! cut out of handouts, files and all.
+//! What stands under the feature `authors` is for those who make the course or teach with it, and
+//! is cut out of handouts, files and all.
 
 mod advice;
 #[cfg(feature = "authors")]

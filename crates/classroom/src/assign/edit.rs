@@ -388,8 +388,8 @@ mod tests {
         let text = "//! Doc.\n\n#[cfg(feature = \"authors\")]\nmod ci;\nmod grade;\n\n\
             enum A {\n    One,\n    /// Two.\n    #[cfg(feature = \"authors\")]\n    \
             Two(x::Y),\n}\n\nfn f() {\n    match a {\n        A::One => 1,\n        \
-            #[cfg(feature = \"authors\")]\n        A::Two(y) => g(y),\n    }\n}\n\n/// Unix.\n#[cfg(unix)]\nfn u() {}\n\n\
-            // Of tests.\n#[cfg(test)]\nmod tests {\n    fn t() {}\n}\n";
+            #[cfg(feature = \"authors\")]\n        A::Two(y) => g(y),\n    }\n}\n\n\
+            /// Unix.\n#[cfg(unix)]\nfn u() {}\n\n// Of tests.\n#[cfg(test)]\nmod tests {\n    fn t() {}\n}\n";
         let (left, modules) = without_authors(text).expect("Rust");
         assert_eq!(
             left,
