@@ -52,6 +52,9 @@ pub fn build(
     owner: Owner,
     colour: bool,
 ) -> anyhow::Result<Build> {
+    for module in modules {
+        workspace.expect_program(module, owner)?;
+    }
     let progress = Progress::begin(format!("building {}", modules.join(", ")));
     build_until(workspace, modules, owner, colour, &progress, &Cancel::default())
 }

@@ -13,6 +13,7 @@ use grader::module::{Module, Target};
 use grader::report::formats::{self, Scored, classroom50};
 use grader::report::text::TextOptions;
 use grader::report::{self, ModuleReport, Report, Status};
+use grader::wording;
 use sandbox::Sandbox;
 
 use crate::build::{self, Outcome};
@@ -333,7 +334,8 @@ fn build_targets(
 }
 
 fn tell(arguments: &Arguments, report: &Report, out: Option<&ResultFile>) -> anyhow::Result<()> {
-    let text = |colour: bool| text(report, arguments.all, colour);
+    let whole = arguments.checks.is_empty();
+    let text = |colour: bool| text(report, arguments.all, whole, colour);
     let in_format = |colour: bool| match arguments.format {
         Format::Text => text(colour),
         Format::Json => json(report),
@@ -369,11 +371,28 @@ fn plain(told: Vec<u8>) -> Vec<u8> {
     anstream::adapter::strip_bytes(&told).into_vec()
 }
 
-fn text(report: &Report, all: bool, colour: bool) -> anyhow::Result<Vec<u8>> {
+fn text(report: &Report, all: bool, whole: bool, colour: bool) -> anyhow::Result<Vec<u8>> {
     let mut told = Vec::new();
-    let options = TextOptions { all, ..terminal::text_options(colour) };
+    let options = TextOptions { all, whole, ..terminal::text_options(colour) };
     report::text::write(report, &options, &mut told)?;
+    told.extend(hidden_points(report).into_bytes());
     Ok(told)
+}
+
+/// What a handout's learner should know of points that nothing here gives.
+fn hidden_points(report: &Report) -> String {
+    let Ok(workspace) = Workspace::find() else { return String::new() };
+    let mut told = String::new();
+    for module in &report.modules {
+        let manifest = workspace.manifest(&module.module);
+        let hidden = manifest.map_or(0, |manifest| manifest.hidden_points);
+        if hidden > 0 {
+            let (name, visible) = (&module.module, module.max_score());
+            told.push_str(&wording::hidden_points(name, visible, hidden));
+            told.push('\n');
+        }
+    }
+    told
 }
 
 fn json(report: &Report) -> anyhow::Result<Vec<u8>> {

@@ -234,9 +234,11 @@ fn failure(page: &mut Page, name: &str, entry: &CheckEntry, seen: Seen, again: b
     }
     page.prose(0, "That was the last hint. What the check does, step by step:");
     page.line(&format!("  cargo xtask explain {name} {id}"));
-    page.prose(0, "A working partner to try your program with:");
-    page.line(&format!("  cargo xtask peer {name}"));
-    page.prose(0, "The reference, to compare with yours:");
-    page.line(&format!("  cargo xtask solution {name} --anyway"));
+    if Workspace::find().is_ok_and(|workspace| workspace.has_reference(name)) {
+        page.prose(0, "A working partner to try your program with:");
+        page.line(&format!("  cargo xtask peer {name}"));
+        page.prose(0, "The reference, to compare with yours:");
+        page.line(&format!("  cargo xtask solution {name} --anyway"));
+    }
     level
 }

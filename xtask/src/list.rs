@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use grader::manifest::{Kind, Manifest};
+use grader::wording;
 
 use crate::progress;
 use crate::workspace::Workspace;
@@ -55,7 +56,11 @@ fn list_checks(workspace: &Workspace, manifest: &Manifest) -> anyhow::Result<Exi
     let told = table.trim_fmt();
     let name = &manifest.name;
     let how = format!("One of them alone, told in full: cargo xtask grade {name} --check CHECK");
-    output::print(format!("{told}\n\n{how}\n").as_bytes())?;
+    let hidden = match manifest.hidden_points {
+        0 => String::new(),
+        hidden => format!("{}\n", wording::hidden_points(name, manifest.core_sum(), hidden)),
+    };
+    output::print(format!("{told}\n\n{hidden}{how}\n").as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

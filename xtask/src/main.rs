@@ -1,10 +1,16 @@
 //! The course's runner, `cargo xtask`: one file a command.
+//!
+//! What stands under the feature `authors` is for those who make the course or teach with it, and
+//! is cut out of handouts, files and all.
 
 mod advice;
+#[cfg(feature = "authors")]
 mod bench;
 mod build;
 mod cancel;
+#[cfg(feature = "authors")]
 mod ci;
+#[cfg(feature = "authors")]
 mod classroom;
 mod completions;
 mod doctor;
@@ -19,6 +25,7 @@ mod modules;
 mod output;
 mod overview;
 mod peer;
+#[cfg(feature = "authors")]
 mod picture;
 mod progress;
 mod quiz;
@@ -27,6 +34,7 @@ mod solution;
 mod starter;
 mod terminal;
 mod trace;
+#[cfg(feature = "authors")]
 mod verify;
 mod watch;
 mod workspace;
@@ -56,14 +64,19 @@ enum Command {
     Hint(hint::Arguments),
     Explain(explain::Arguments),
     Trace(trace::Arguments),
+    #[cfg(feature = "authors")]
     Verify(verify::Arguments),
+    #[cfg(feature = "authors")]
     /// Run all that continuous integration runs: formatting, lints, tests, proof, reference.
     Ci,
+    #[cfg(feature = "authors")]
     Bench(bench::Arguments),
     Completions(completions::Arguments),
+    #[cfg(feature = "authors")]
     #[command(hide = true)]
     Picture(picture::Arguments),
     Peer(peer::Arguments),
+    #[cfg(feature = "authors")]
     #[command(flatten)]
     Classroom(classroom::Command),
 }
@@ -99,12 +112,17 @@ fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
         Some(Command::Hint(arguments)) => hint::run(arguments),
         Some(Command::Explain(arguments)) => explain::run(arguments),
         Some(Command::Trace(arguments)) => trace::run(arguments),
+        #[cfg(feature = "authors")]
         Some(Command::Verify(arguments)) => verify::run(arguments),
+        #[cfg(feature = "authors")]
         Some(Command::Ci) => ci::run(),
+        #[cfg(feature = "authors")]
         Some(Command::Bench(arguments)) => bench::run(arguments),
+        #[cfg(feature = "authors")]
         Some(Command::Picture(arguments)) => picture::run(arguments),
         Some(Command::Completions(arguments)) => completions::run(arguments, Line::command()),
         Some(Command::Peer(arguments)) => peer::run(arguments),
+        #[cfg(feature = "authors")]
         Some(Command::Classroom(command)) => classroom::run(command),
     }
 }

@@ -3,6 +3,7 @@
 //! The questions of a module stand in `crates/MODULE/quiz.toml`, so that they go with the module
 //! wherever it is copied.
 
+#[cfg(feature = "authors")]
 mod content;
 mod keys;
 mod lines;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
+#[cfg(feature = "authors")]
 pub use self::content::problems;
 use self::questions::Quiz;
 use self::session::{Answers, Asked, Course};

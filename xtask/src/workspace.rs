@@ -79,6 +79,26 @@ impl Workspace {
         self.root.join("crates").join(module)
     }
 
+    /// Makes sure that this course has the program of `owner`: handouts come without references.
+    ///
+    /// # Errors
+    ///
+    /// It has no reference of `module`.
+    pub fn expect_program(&self, module: &str, owner: Owner) -> anyhow::Result<()> {
+        if owner == Owner::Reference && !self.has_reference(module) {
+            bail!(
+                "this course has no reference of {module}: there is no folder solutions/{module}. \
+                 Courses are handed out without it where the work counts"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether this course has the reference of `module`.
+    pub fn has_reference(&self, module: &str) -> bool {
+        self.program_folder(module, Owner::Reference).join("src").is_dir()
+    }
+
     /// Reads a module's manifest.
     ///
     /// # Errors

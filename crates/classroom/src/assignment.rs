@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use grader::manifest::ManifestError;
 use serde::{Deserialize, Serialize};
 
 use crate::modules;
@@ -92,8 +93,8 @@ impl Assignment {
     /// It cannot be read, breaks the format, or names no module or one that there is not.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         let text = fs_err::read_to_string(path)?;
-        let assignment: Self = toml::from_str(&text)
-            .with_context(|| format!("{} breaks the format", path.display()))?;
+        let assignment: Self =
+            toml::from_str(&text).map_err(|error| ManifestError::of_toml(&error, &text, path))?;
         if assignment.modules.is_empty() {
             bail!("{}: `modules` names no module; name at least one", path.display());
         }

@@ -4,6 +4,7 @@
 //! What the commands share: [`assignment`] is what an instructor asks of a class, [`results`] what
 //! a grading of a class leaves behind.
 
+pub mod assign;
 pub mod assignment;
 pub mod batch;
 pub mod export;
@@ -42,6 +43,7 @@ struct Line {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Assign(assign::Arguments),
     Batch(batch::Arguments),
     Plan(plan::Arguments),
     Merge(merge::Arguments),
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(line: &Line) -> anyhow::Result<ExitCode> {
     match &line.command {
+        Command::Assign(arguments) => assign::run(arguments),
         Command::Batch(arguments) => batch::run(arguments),
         Command::Plan(arguments) => plan::run(arguments),
         Command::Merge(arguments) => merge::run(arguments),

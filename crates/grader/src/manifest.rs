@@ -15,6 +15,12 @@ pub struct Manifest {
     pub name: String,
     /// The title of its lesson.
     pub title: String,
+    /// In a handout: what its core checks add up to, if that is not 100.
+    #[serde(default)]
+    pub core_points: Option<u32>,
+    /// In a handout: the points that checks give which are not in it.
+    #[serde(default)]
+    pub hidden_points: u32,
     /// The checks, in the order in which a learner meets them.
     #[serde(rename = "check")]
     pub checks: Vec<CheckEntry>,
@@ -189,6 +195,18 @@ impl Manifest {
         };
         let manifest: Self =
             toml::from_str(text).map_err(|error| ManifestError::of_toml(&error, text, path))?;
+        if let Some(told) = manifest.core_points
+            && told != manifest.core_sum()
+        {
+            let problem =
+                format!("the core checks add up to {}, not to {told}", manifest.core_sum());
+            let at = text.find("core_points");
+            return Err(fault(
+                at,
+                problem,
+                "make `core_points` and the points of the checks agree",
+            ));
+        }
         for (index, check) in manifest.checks.iter().enumerate() {
             let id = &check.id;
             if manifest.checks[..index].iter().any(|other| other.id == *id) {
@@ -213,6 +231,12 @@ impl Manifest {
             }
         }
         Ok(manifest)
+    }
+
+    /// What the core checks add up to.
+    pub fn core_sum(&self) -> u32 {
+        let core = self.checks.iter().filter(|check| check.kind == Kind::Core);
+        core.map(|check| check.points).sum()
     }
 
     /// Whether the check `start` needs `wanted`, directly or by way of others, or is it.
@@ -290,6 +314,17 @@ mod tests {
         assert!(told.contains("pionts"), "{told}");
         let told = error("name = \"ä\" x\n");
         assert!(told.starts_with("m/module.toml:1:12: "), "{told}");
+    }
+
+    #[test]
+    fn a_handout_declares_its_own_total() {
+        let of = |points: u32| {
+            let declared = format!("title = \"M\"\ncore_points = {points}\nhidden_points = 10\n");
+            GOOD.replace("title = \"M\"\n", &declared).replace("points = 100", "points = 90")
+        };
+        assert_eq!(error(&of(90)), "no error");
+        let told = error(&of(80));
+        assert!(told.starts_with("m/module.toml:3:1: the core checks add up to 90"), "{told}");
     }
 
     #[test]

@@ -28,11 +28,14 @@ pub struct TextOptions {
     pub all: bool,
     /// At the end the next step, with the command that shows whether it helped.
     pub step: bool,
+    /// Whether all checks were run, also where their points add up to less than 100: a handout may
+    /// hold some of them only.
+    pub whole: bool,
 }
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { columns: 80, colour: false, unicode: true, all: false, step: true }
+        Self { columns: 80, colour: false, unicode: true, all: false, step: true, whole: false }
     }
 }
 

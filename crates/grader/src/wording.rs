@@ -355,6 +355,12 @@ pub fn report_error(reason: &str) -> String {
 /// A reason that nobody gave.
 pub const NO_REASON: &str = "no reason was recorded";
 
+/// What a handout's learner is told of the checks that are not in it.
+pub fn hidden_points(module: &str, visible: u32, hidden: u32) -> String {
+    let more = if hidden == 1 { "1 more point is" } else { &format!("{hidden} more points are") };
+    format!("{module}: {visible} points are given by these checks; {more} given by hidden checks.")
+}
+
 /// A module that the compiler refuses.
 pub fn does_not_build(program: &str, checks: u64) -> String {
     let checks = counted(checks, "check was", "checks were");

@@ -50,7 +50,7 @@ pub fn write(report: &Report, options: &TextOptions, out: &mut dyn io::Write) ->
     }
     page.prose(0, &wording::summary(&tally(report), report.seed));
     if options.step {
-        let (step, command) = next_step(report);
+        let (step, command) = next_step(report, options.whole);
         page.heading(0, &step);
         let command = page.printable(&command);
         page.line(&format!("  {command}"));
@@ -372,7 +372,7 @@ fn tally(report: &Report) -> Tally {
 }
 
 /// The one thing to do next, and the command that shows whether it helped.
-fn next_step(report: &Report) -> (String, String) {
+fn next_step(report: &Report, whole: bool) -> (String, String) {
     let modules = &report.modules;
     let failed = |module: &ModuleReport, kind: Kind| {
         module.checks.iter().any(|check| check.kind == kind && check.status == Status::Failed)
@@ -391,14 +391,14 @@ fn next_step(report: &Report) -> (String, String) {
     }
     match modules.iter().find(|module| failed(module, Kind::Stretch)) {
         Some(module) => (wording::next_stretch(&place(module)), command(module)),
-        None => after_all(modules),
+        None => after_all(modules, whole),
     }
 }
 
 /// Nothing failed: what is left after that.
-fn after_all(modules: &[ModuleReport]) -> (String, String) {
+fn after_all(modules: &[ModuleReport], whole: bool) -> (String, String) {
     // Whoever chose some checks has not seen the others.
-    let partial = modules.iter().find(|module| module.max_score() < CORE_POINTS);
+    let partial = modules.iter().find(|module| !whole && module.max_score() < CORE_POINTS);
     match (partial, modules) {
         (Some(module), _) => (wording::NEXT_ALL_CHECKS.to_owned(), command(module)),
         (None, [one]) => (wording::next_module(&one.module), OVERVIEW.to_owned()),
