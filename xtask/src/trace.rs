@@ -229,7 +229,9 @@ fn tell(
         page.prose(0, &sentence);
     }
     let id = subject.check.as_deref();
-    page.prose(0, &again(arguments, subject));
+    page.prose(0, "To see it again:");
+    // On a line of its own, so that it can be copied.
+    page.line(&again(arguments, subject));
     if let Err(Stop::Failed(failure)) = &traced.verdict {
         page.blank();
         page.heading(0, &words::failed(id));
@@ -252,7 +254,7 @@ fn again(arguments: &Arguments, subject: &Subject) -> String {
         None => String::new(),
     };
     let seed = subject.seed;
-    format!("To see it again: cargo xtask trace {name}{check}{whose} --seed {seed}")
+    format!("  cargo xtask trace {name}{check}{whose} --seed {seed}")
 }
 
 #[cfg(test)]

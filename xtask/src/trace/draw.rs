@@ -113,6 +113,13 @@ pub fn draw(story: &Story, style: &Style) -> String {
     drawn
 }
 
+/// What a side of the ladder is called, if it is the same in all conversations.
+pub fn common_name(conversations: &[Conversation], side: usize) -> String {
+    let mut names = conversations.iter().map(|conversation| &conversation.parties[side].name);
+    let Some(first) = names.next() else { return String::new() };
+    if names.all(|name| name == first) { first.clone() } else { String::new() }
+}
+
 struct Ladder<'a> {
     story: &'a Story,
     style: &'a Style,
@@ -127,11 +134,7 @@ impl Ladder<'_> {
         let conversations = &self.story.conversations;
         let Some(first) = conversations.first() else { return };
         let is_single = conversations.len() == 1;
-        let names = |side: usize| {
-            let name = &first.parties[side].name;
-            let same = conversations.iter().all(|other| other.parties[side].name == *name);
-            if same { name.clone() } else { String::new() }
-        };
+        let names = |side: usize| common_name(conversations, side);
         if !is_single {
             for (index, conversation) in conversations.iter().enumerate() {
                 let [left, right] = &conversation.parties;

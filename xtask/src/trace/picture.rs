@@ -15,9 +15,9 @@ use crate::picture::svg::escape;
 const LETTER: f32 = 7.5;
 const LINE: f32 = 17.0;
 /// The width of the picture, and where the two ends' lines stand.
-const WIDTH: f32 = 1020.0;
-const LEFT: f32 = 185.0;
-const RIGHT: f32 = 895.0;
+const WIDTH: f32 = 1060.0;
+const LEFT: f32 = 205.0;
+const RIGHT: f32 = 915.0;
 /// How much lower a packet arrives than it was sent.
 const SLOPE: f32 = 8.0;
 const MARGIN: f32 = 16.0;
@@ -121,9 +121,10 @@ impl Picture<'_> {
             self.y += LINE / 2.0;
         }
         let top = self.y;
-        for (x, party) in [(LEFT, &first.parties[0]), (RIGHT, &first.parties[1])] {
+        for (side, x) in [(0, LEFT), (1, RIGHT)] {
+            let party = &first.parties[side];
             self.y = top;
-            self.text(x, "head", "middle", &party.name);
+            self.text(x, "head", "middle", &draw::common_name(conversations, side));
             if conversations.len() == 1 {
                 self.text(x, "said", "middle", &party.address.to_string());
             }
