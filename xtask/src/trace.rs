@@ -166,17 +166,11 @@ fn watch(
         };
     };
     let why = match &traced.verdict {
-        Err(Stop::Unsupported(why)) => why.clone(),
-        _ if traced.capture.packets.is_empty() => "it sends no packet".to_owned(),
+        Err(Stop::Unsupported(why)) => format!("cannot be traced: {why}"),
+        _ if traced.capture.packets.is_empty() => "has brought about no packet".to_owned(),
         _ => return Ok((subject, traced)),
     };
-    if let Err(Stop::Failed(failure)) = &traced.verdict {
-        // What kept it from sending is what its user wants to know.
-        anstream::eprintln!("{check} fails: {}", failure.got.trim_end());
-    }
-    anstream::eprintln!(
-        "{check} cannot be traced: {why}. This is the module's plain conversation:"
-    );
+    anstream::eprintln!("{check} {why}. This is the module's plain conversation:");
     watch(sandbox, plain(subject.module, seed), target, None)
 }
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use grader::wording::file_transfer as words;
+use grader::wording::{file_transfer as words, lab};
 use grader::{Check, Failure, Server, Stop, Symptom, Verdict};
 
 use crate::folder::Folder;
@@ -52,6 +52,7 @@ struct Direction<'a> {
 
 /// 1 GiB into the program's server by its own client, and out again.
 pub fn gigabyte(check: &mut Check) -> Verdict {
+    check.not_for_a_trace(lab::too_much())?;
     let (server, served) = start(check)?;
     let own = Folder::working(check);
     if let Some(free) = free_bytes(own.path())

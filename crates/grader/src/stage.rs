@@ -112,6 +112,15 @@ pub fn trace(
 }
 
 impl Check<'_> {
+    /// This check is never moved into the lab to be traced, for this reason.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`, in a trace.
+    pub fn not_for_a_trace(&self, reason: &str) -> Verdict {
+        self.context.must_be_here(reason)
+    }
+
     fn take_stage(&mut self, seed: u64) -> Verdict {
         let turn = Rc::new(Seat::of(self.sandbox()).lab()?.take_turn(seed));
         self.turn = Some(Rc::clone(&turn));

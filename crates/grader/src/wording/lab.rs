@@ -52,6 +52,11 @@ pub fn names_of_the_loopback() -> &'static str {
     "this check is about a name that stands for several addresses of the loopback interface"
 }
 
+/// The same: a measurement.
+pub fn too_much() -> &'static str {
+    "this check measures how fast a gigabyte is moved, which the lab's wires would slow down"
+}
+
 /// The same: what one machine's kernel grants.
 pub fn about_this_machine() -> &'static str {
     "this check asks this machine's kernel about a port"
