@@ -1,8 +1,10 @@
-//! A check on two hosts of the lab, so that its packets are seen: the program on one, the grader's sockets on the other.
+//! A check on two hosts of the lab, so that its packets are seen: the program on one, the grader's
+//! sockets on the other.
 //!
-//! Nothing in a check knows of it: where it asks for a socket at 127.0.0.1, it gets one on the grader's host, and a
-//! program that is to listen at 127.0.0.1:0 is told its own host's address. What cannot be moved so is `Unsupported`,
-//! before any socket of the check's is opened on this machine.
+//! Nothing in a check knows of it: where it asks for a socket at 127.0.0.1, it gets one on the
+//! grader's host, and a program that is to listen at 127.0.0.1:0 is told its own host's address.
+//! What cannot be moved so is `Unsupported`, before any socket of the check's is opened on this
+//! machine.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -33,8 +35,9 @@ const GRADER: &str = "beta";
 const CLIENT: &str = "gamma";
 /// The roles that wait for others; a second one belongs beside the first.
 const SERVERS: [&str; 4] = ["server", "serve", "receive", "listen"];
-/// The conversation is over when the wires have been silent for so long: longer than an acknowledgement is put off
-/// (40 ms), and than the time after which a segment is sent again (200 ms).
+/// The conversation is over when the wires have been silent for so long: longer than an
+/// acknowledgement is put off (40 ms), and than the time after which a segment is sent again (200
+/// ms).
 const SILENCE: Duration = Duration::from_millis(260);
 /// A conversation that does not come to rest is cut after so long.
 const CUT_AFTER: Duration = Duration::from_secs(2);
@@ -185,7 +188,8 @@ impl Context {
         }
     }
 
-    /// The address at which a program that says that it listens at `address` is reached by the grader.
+    /// The address at which a program that says that it listens at `address` is reached by the
+    /// grader.
     pub fn reach(&self, address: SocketAddr) -> SocketAddr {
         let is_any = address.ip().is_unspecified() || address.ip().is_loopback();
         match &*self.stage.borrow() {
@@ -212,7 +216,8 @@ impl Context {
         }
     }
 
-    /// Which host a program with these arguments runs on, if on one; the arguments then name hosts of the lab.
+    /// Which host a program with these arguments runs on, if on one; the arguments then name hosts
+    /// of the lab.
     pub fn place_program(&self, arguments: &mut [String]) -> Verdict<Option<netlab::Host>> {
         let stage = self.stage.borrow();
         let Some(stage) = &*stage else { return Ok(None) };

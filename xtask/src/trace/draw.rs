@@ -267,8 +267,8 @@ impl Ladder<'_> {
     }
 }
 
-/// `data, 5 bytes "hello", also acknowledges 3 bytes [send 5 bytes]`, in parts between which a line may
-/// be broken.
+/// `data, 5 bytes "hello", also acknowledges 3 bytes [send 5 bytes]`, in parts between which a line
+/// may be broken.
 pub fn parts(step: &Step, width: usize, unicode: bool) -> Vec<String> {
     let mut parts = words(&step.label);
     let glue = |parts: &mut Vec<String>, glue: &str| {

@@ -476,8 +476,8 @@ fn journeys(capture: &Capture) -> Vec<Journey<'_>> {
             last.became.push(packet);
             continue;
         }
-        // What is no IP, and the last packets of very many, of which only headers were kept, are left
-        // out of the picture.
+        // What is no IP, and the last packets of very many, of which only headers were kept, are
+        // left out of the picture.
         let internet = packet.frame().and_then(|frame| frame.internet);
         if let Some(internet) = internet {
             journeys.push(Journey { first: packet, internet, became: vec![packet] });
