@@ -107,3 +107,8 @@ pub fn print(content: &[u8]) -> anyhow::Result<()> {
         _ => Ok(()),
     }
 }
+
+/// Text as it may stand in XML, and so in an SVG picture.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::output::escape;
+
 /// A cell of the terminal, in the picture's units: pixels at its own size.
 const CELL_WIDTH: f32 = 8.4;
 const LINE_HEIGHT: f32 = 19.0;
@@ -120,11 +122,6 @@ fn class(look: Look) -> String {
     let names = [look.bold.then_some("bold"), look.dim.then_some("dim"), look.colour];
     let names: Vec<&str> = names.into_iter().flatten().collect();
     if names.is_empty() { String::new() } else { format!(" class=\"{}\"", names.join(" ")) }
-}
-
-/// Text as it may stand in a picture.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::draw::{self, Item};
 use super::story::{Happening, Party, Row, Step, Story};
 use super::tcp::States;
 use super::words as told;
-use crate::picture::svg::escape;
+use crate::output::escape;
 
 /// The width of a letter, and the height of a line, in the picture's units.
 const LETTER: f32 = 7.5;
