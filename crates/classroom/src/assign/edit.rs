@@ -304,6 +304,52 @@ pub fn impls_of(text: &str, name: &str) -> anyhow::Result<Vec<Range<usize>>> {
     Ok(found)
 }
 
+/// The text without the names at `places` in its `use` declarations; one that names nothing any
+/// more goes as a whole.
+pub fn without_imports(text: &str, mut places: Vec<Range<usize>>) -> String {
+    let mut text = text.to_owned();
+    // From the end, so that what comes before stays where it is.
+    places.sort_by_key(|place| std::cmp::Reverse(place.start));
+    for Range { start, end } in places {
+        let Some(declaration) = text[..start].rfind("use ") else { continue };
+        let Some(last) = text[end..].find(';').map(|at| end + at + 1) else { continue };
+        let list = text[declaration..start].find('{').map(|at| declaration + at + 1);
+        let (mut from, mut to) = (start, end);
+        if let Some(list) = list {
+            if text[end..].starts_with(',') {
+                let rest = &text[end + 1..];
+                to = end + 1 + (rest.len() - rest.trim_start().len());
+            } else {
+                let before = text[..start].trim_end();
+                from = before.strip_suffix(',').unwrap_or(before).len();
+            }
+            let left = format!("{}{}", &text[list..from], &text[to..last]);
+            let names: Vec<&str> = left.split('}').next().unwrap_or_default().split(',').collect();
+            let names: Vec<&str> =
+                names.into_iter().map(str::trim).filter(|name| !name.is_empty()).collect();
+            if !names.is_empty() {
+                text.replace_range(from..to, "");
+                continue;
+            }
+        }
+        let line = text[..declaration].rfind('\n').map_or(0, |at| at + 1);
+        let whole = Source::new(&text).whole(line..last);
+        text.replace_range(whole, "");
+    }
+    text.split_inclusive('\n').map(without_needless_braces).collect()
+}
+
+/// Braces around one name are nobody's style: `use a::{b};` is `use a::b;`.
+fn without_needless_braces(line: &str) -> String {
+    let inner = line.split_once('{').and_then(|(_, rest)| rest.strip_suffix("};\n"));
+    let is_one =
+        |inner: &str| inner.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+    match inner.filter(|inner| line.starts_with("use ") && is_one(inner) && *inner != "self") {
+        Some(inner) => line.replace(&format!("{{{inner}}}"), inner),
+        None => line.to_owned(),
+    }
+}
+
 /// Whether a source holds nothing but what describes it.
 ///
 /// # Errors
@@ -380,7 +426,8 @@ fn registrations(
 #[cfg(test)]
 mod tests {
     use super::{
-        cut, impls_of, is_empty, items_at, without_authors, without_module, without_registrations,
+        cut, impls_of, is_empty, items_at, without_authors, without_imports, without_module,
+        without_registrations,
     };
 
     #[test]
@@ -406,6 +453,25 @@ mod tests {
         let left = without_registrations(text, &["b"]).expect("Rust");
         assert_eq!(left, "checks: &[\n    (\"a\", x::a),\n    (\"c\", x::c),\n],\n");
         assert!(without_registrations(text, &["d"]).is_err());
+    }
+
+    #[test]
+    fn an_import_goes_out_of_its_list() {
+        let text = "use a::x;\nuse crate::b::{c, d, e};\nuse f::g;\n";
+        let at = |word: &str| {
+            let start = text.find(word).expect("it is there");
+            start..start + word.len()
+        };
+        let left =
+            |words: &[&str]| without_imports(text, words.iter().map(|word| at(word)).collect());
+        assert_eq!(left(&["d"]), "use a::x;\nuse crate::b::{c, e};\nuse f::g;\n");
+        let start = text.find(", e").expect("it is there") + 2;
+        let last = start..start + 1;
+        let left = without_imports(text, vec![last.clone(), at("d"), at("f::g")]);
+        assert_eq!(left, "use a::x;\nuse crate::b::c;\n");
+        let first = text.find("{c").expect("it is there") + 1;
+        let left = without_imports(text, vec![last, at("d"), first..first + 1]);
+        assert_eq!(left, "use a::x;\nuse f::g;\n");
     }
 
     #[test]

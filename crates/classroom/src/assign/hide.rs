@@ -12,6 +12,9 @@ use walkdir::WalkDir;
 use super::shell::Cargo;
 use super::{edit, tree};
 
+/// The compiler's error for a `use` of something that is not there.
+const STALE_IMPORT: &str = "E0432";
+
 /// How often the compiler is asked what has become useless: each answer may lay bare more.
 const ROUNDS: usize = 40;
 
@@ -41,7 +44,7 @@ pub fn hide(root: &Path, module: &str, hidden: &[&str], cargo: &Cargo) -> anyhow
             return Ok(());
         }
         if !take_out(&found, &sources, module)? && !emptied {
-            return Ok(());
+            return keep_quiet(&found, &sources);
         }
     }
     bail!("the crate of {module} still holds something useless after {ROUNDS} rounds")
@@ -53,7 +56,16 @@ fn ask(root: &Path, module: &str, cargo: &Cargo) -> anyhow::Result<Vec<Value>> {
     let said = cargo.run(root, &arguments)?;
     let lines = said.stdout.split(|byte| *byte == b'\n');
     let messages: Vec<Value> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
-    if said.succeeded {
+    let errors = messages.iter().map(|message| &message["message"]);
+    let mut errors = errors.filter(|message| message["level"] == "error");
+    // What names an item that has gone can go, too; the last message only counts the others.
+    let is_stale = |message: &Value| {
+        message["code"]["code"] == STALE_IMPORT
+            || message["spans"].as_array().is_some_and(Vec::is_empty)
+    };
+    let has_stale =
+        messages.iter().any(|message| message["message"]["code"]["code"] == STALE_IMPORT);
+    if said.succeeded || (has_stale && errors.all(is_stale)) {
         return Ok(messages);
     }
     let errors: Vec<&str> =
@@ -70,15 +82,21 @@ fn ask(root: &Path, module: &str, cargo: &Cargo) -> anyhow::Result<Vec<Value>> {
 struct Useless {
     /// Places in items that nothing uses.
     dead: Vec<usize>,
-    /// Parts of `use` declarations.
+    /// Parts of `use` declarations, as the compiler would cut them.
     imports: Vec<Range<usize>>,
+    /// Names in `use` declarations of what is no longer there.
+    stale: Vec<Range<usize>>,
 }
 
 fn useless(messages: &[Value], root: &Path) -> BTreeMap<PathBuf, Useless> {
     let mut found: BTreeMap<PathBuf, Useless> = BTreeMap::new();
+    let has_stale =
+        messages.iter().any(|message| message["message"]["code"]["code"] == STALE_IMPORT);
     for message in messages.iter().map(|message| &message["message"]) {
         let code = message["code"]["code"].as_str().unwrap_or_default();
-        if !USELESS.contains(&code) {
+        // One thing at a time: with an error, the compiler's other remarks are not complete.
+        let wanted = if has_stale { code == STALE_IMPORT } else { USELESS.contains(&code) };
+        if !wanted {
             continue;
         }
         if code == "unused_imports" {
@@ -95,7 +113,12 @@ fn useless(messages: &[Value], root: &Path) -> BTreeMap<PathBuf, Useless> {
         let spans = message["spans"].as_array().into_iter().flatten();
         for span in spans.filter(|span| span["is_primary"] == true) {
             if let Some((file, bytes)) = place(span, root) {
-                found.entry(file).or_default().dead.push(bytes.start);
+                let useless = found.entry(file).or_default();
+                if has_stale {
+                    useless.stale.push(bytes);
+                } else {
+                    useless.dead.push(bytes.start);
+                }
             }
         }
     }
@@ -127,7 +150,11 @@ fn take_out(
             types.extend(item.type_name);
             ranges.push(item.bytes);
         }
-        is_less |= !ranges.is_empty();
+        is_less |= !ranges.is_empty() || !useless.stale.is_empty();
+        if !useless.stale.is_empty() {
+            tree::write(file, &edit::without_imports(&text, useless.stale.clone()))?;
+            continue;
+        }
         tree::write(file, &edit::cut(&text, ranges))?;
     }
     for file in files(sources)? {
@@ -141,6 +168,28 @@ fn take_out(
         }
     }
     Ok(is_less)
+}
+
+/// A field or a variant that nothing reads stays, since others are written beside it; a learner's
+/// build is not to warn of it.
+fn keep_quiet(found: &BTreeMap<PathBuf, Useless>, sources: &Path) -> anyhow::Result<()> {
+    for (file, useless) in found.iter().filter(|(file, _)| file.starts_with(sources)) {
+        let text = fs_err::read_to_string(file)?;
+        let mut quiet = String::new();
+        let mut start = 0;
+        for line in text.split_inclusive('\n') {
+            let end = start + line.len();
+            if useless.dead.iter().any(|place| (start..end).contains(place)) {
+                let indent = line.len() - line.trim_start().len();
+                quiet.push_str(&line[..indent]);
+                quiet.push_str("#[allow(dead_code)]\n");
+            }
+            quiet.push_str(line);
+            start = end;
+        }
+        tree::write(file, &quiet)?;
+    }
+    Ok(())
 }
 
 /// A file in which nothing is left goes, with its declaration.
