@@ -4,6 +4,9 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
@@ -24,6 +27,9 @@ use crate::{advice, links, modules, progress};
 
 /// How much room the scratch folder must have for a grading to begin, in bytes.
 const SCRATCH_PROBE_BYTES: usize = 256 * 1024;
+
+/// How many modules are graded at the same time: their checks mostly wait, some of them for seconds.
+const AT_ONCE: usize = 2;
 
 /// How long a check waits for an answer unless told otherwise, in milliseconds.
 pub const DEFAULT_DEADLINE_MS: u64 = 10_000;
@@ -194,17 +200,14 @@ fn grade(arguments: &Arguments, seed: u64) -> anyhow::Result<Report> {
     };
     let sandbox = start_sandbox()?;
     let deadline = Duration::from_millis(arguments.deadline_ms);
-    let mut modules = Vec::new();
-    for (choice, target) in choices.iter().zip(targets) {
-        let _progress = Progress::begin(format!("grading {}", choice.module.name));
-        modules.push(match target {
-            Ok(target) => judge(choice, target, &sandbox, seed, deadline),
-            Err(errors) => {
-                let shown_as = format!("{}/{}", owner(arguments).folder(), choice.module.name);
-                grader::does_not_build(&choice.manifest, shown_as, choice.only.as_deref(), errors)
-            }
-        });
-    }
+    let modules = side_by_side(&choices, &targets, |choice, target| match target {
+        Ok(target) => judge(choice, target.clone(), &sandbox, seed, deadline),
+        Err(errors) => {
+            let shown_as = format!("{}/{}", owner(arguments).folder(), choice.module.name);
+            let only = choice.only.as_deref();
+            grader::does_not_build(&choice.manifest, shown_as, only, errors.clone())
+        }
+    });
     drop(sandbox);
     // Only the learner's own program, under the usual conditions, says how far the learner is.
     let is_usual = arguments.deadline_ms == DEFAULT_DEADLINE_MS;
@@ -212,6 +215,41 @@ fn grade(arguments: &Arguments, seed: u64) -> anyhow::Result<Report> {
         progress::keep(&workspace, &modules);
     }
     Ok(Report { seed, modules, error: None })
+}
+
+/// Grades one module after the other, and [`AT_ONCE`] of them at the same time; the reports are in
+/// the order of `choices`.
+fn side_by_side(
+    choices: &[Choice],
+    targets: &Targets,
+    grade: impl Fn(&Choice, &Result<Target, String>) -> ModuleReport + Sync,
+) -> Vec<ModuleReport> {
+    let count = choices.len();
+    let progress = Progress::begin("grading");
+    let begun = AtomicUsize::new(0);
+    let reports = Mutex::new(Vec::with_capacity(count));
+    let work = || {
+        loop {
+            let index = begun.fetch_add(1, Ordering::Relaxed);
+            let (Some(choice), Some(target)) = (choices.get(index), targets.get(index)) else {
+                return;
+            };
+            let place =
+                if count > 1 { format!(" ({} of {count})", index + 1) } else { String::new() };
+            progress.say(format!("grading {}{place}", choice.module.name));
+            let report = grade(choice, target);
+            reports.lock().unwrap_or_else(PoisonError::into_inner).push((index, report));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..AT_ONCE.min(count) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut reports = reports.into_inner().unwrap_or_else(PoisonError::into_inner);
+    reports.sort_by_key(|(index, _)| *index);
+    reports.into_iter().map(|(_, report)| report).collect()
 }
 
 fn owner(arguments: &Arguments) -> Owner {
