@@ -39,6 +39,8 @@ pub struct Build {
     pub outcomes: Vec<Outcome>,
     /// The libraries among the dependencies: the crate's name and its `.rlib`.
     pub libraries: Vec<(String, PathBuf)>,
+    /// The compiler's command lines, quoted as for a shell, of what was not built already.
+    pub commands: Vec<String>,
 }
 
 /// Builds the programs of `modules`; a broken one does not stop the others.
@@ -91,13 +93,16 @@ pub fn build_until(
                 }
             }
             (Some("compiler-artifact"), None) => build.libraries.extend(library(message)),
-            (Some("compiler-message"), Some(at)) => take_message(message, &mut build.outcomes[at]),
+            (Some("compiler-message"), Some(at)) => {
+                take_message(&message["message"], &mut build.outcomes[at]);
+            }
             _ => {}
         }
     }
     for (module, outcome) in modules.iter().zip(&mut build.outcomes) {
         settle(outcome, &owner.package(module), &said)?;
     }
+    build.commands = said.commands;
     Ok(build)
 }
 
@@ -137,6 +142,7 @@ pub fn end_with_runner(command: &mut Command) {
 struct Said {
     messages: Vec<Value>,
     words: String,
+    commands: Vec<String>,
     succeeded: bool,
 }
 
@@ -150,7 +156,7 @@ fn run_cargo(
 ) -> anyhow::Result<Said> {
     let format = if colour { "json-diagnostic-rendered-ansi" } else { "json" };
     let mut command = cargo(workspace.root());
-    command.args(["build", "--keep-going", "--message-format", format]);
+    command.args(["build", "--verbose", "--keep-going", "--message-format", format]);
     for module in modules {
         command.args(["--package", &owner.package(module)]);
     }
@@ -158,13 +164,13 @@ fn run_cargo(
     let mut child = command.spawn().context("start cargo")?;
     let group = Arc::new(Group::of(&child));
     cancel.ends_group(&group);
-    let (messages, words) = read_both(&mut child, progress)?;
-    let succeeded = child.wait().context("wait for cargo")?.success();
-    Ok(Said { messages, words, succeeded })
+    let mut said = read_both(&mut child, progress)?;
+    said.succeeded = child.wait().context("wait for cargo")?.success();
+    Ok(said)
 }
 
 /// Reads standard output, one JSON message a line, and standard error, which moves the progress on.
-fn read_both(child: &mut Child, progress: &Progress) -> anyhow::Result<(Vec<Value>, String)> {
+fn read_both(child: &mut Child, progress: &Progress) -> anyhow::Result<Said> {
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         bail!("cargo was started without pipes");
     };
@@ -179,17 +185,22 @@ fn read_both(child: &mut Child, progress: &Progress) -> anyhow::Result<(Vec<Valu
             // messages.
             messages.extend(serde_json::from_str::<Value>(&line));
         }
-        let words = words.join().unwrap_or_default();
-        Ok((messages, words))
+        let (words, commands) = words.join().unwrap_or_default();
+        Ok(Said { messages, words, commands, succeeded: false })
     })
 }
 
-fn listen_to_cargo(stderr: impl Read, progress: &Progress) -> String {
-    let mut words = String::new();
+/// The end of what it says, and the commands that it runs.
+fn listen_to_cargo(stderr: impl Read, progress: &Progress) -> (String, Vec<String>) {
+    let (mut words, mut commands) = (String::new(), Vec::new());
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
         let plain = anstream::adapter::strip_str(&line).to_string();
-        if let Some(doing) = plain.strip_prefix("   ") {
-            progress.say(doing.trim().to_owned());
+        if let Some(doing) = plain.strip_prefix("   ").map(str::trim) {
+            match doing.split_once(' ') {
+                Some(("Running", command)) => commands.push(command.trim_matches('`').to_owned()),
+                Some(("Fresh" | "Dirty", _)) => {}
+                _ => progress.say(doing),
+            }
         } else {
             words.push_str(&line);
             words.push('\n');
@@ -200,7 +211,7 @@ fn listen_to_cargo(stderr: impl Read, progress: &Progress) -> String {
             words.drain(..cut.map_or(words.len(), |newline| newline + 1));
         }
     }
-    words
+    (words, commands)
 }
 
 fn is_binary(message: &Value, name: &str) -> bool {
@@ -218,9 +229,10 @@ fn library(message: &Value) -> Option<(String, PathBuf)> {
     Some((name, file?))
 }
 
-fn take_message(message: &Value, outcome: &mut Outcome) {
-    let rendered = message["message"]["rendered"].as_str().unwrap_or_default();
-    match message["message"]["level"].as_str() {
+/// Takes one of rustc's diagnostics, in its JSON form.
+pub fn take_message(diagnostic: &Value, outcome: &mut Outcome) {
+    let rendered = diagnostic["rendered"].as_str().unwrap_or_default();
+    match diagnostic["level"].as_str() {
         Some("warning") => outcome.warnings.push_str(rendered),
         // Notes that belong to no other message follow the errors ("For more information …").
         _ => outcome.errors.push_str(rendered),

@@ -7,6 +7,7 @@
 
 mod commands;
 mod files;
+mod rustc;
 mod screen;
 mod verdict;
 mod wake;
@@ -19,6 +20,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::{ExitCode, Stdio};
 use std::slice;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -34,7 +36,7 @@ use self::commands::{Command, KEYS, LINES, Reader, Source};
 use self::files::{Change, Files, What};
 use self::screen::Screen;
 use self::wake::{POLL_PERIOD, Wake, Why};
-use self::work::{Graded, Mailbox, News, Work};
+use self::work::{Desk, Graded, Mailbox, News, Work};
 use crate::keyboard::Keyboard;
 use crate::workspace::Workspace;
 use crate::{advice, grade, keyboard, modules, progress, terminal};
@@ -115,7 +117,7 @@ struct Watch<'a> {
     source: Source,
     reader: Reader,
     bells: Bells,
-    mailbox: Mailbox,
+    desk: Desk,
     news: Receiver<News>,
     /// What is to be graded, the next one first.
     queue: VecDeque<(&'static Module, Instant)>,
@@ -166,7 +168,7 @@ impl<'a> Watch<'a> {
             source,
             reader: Reader::new(source),
             bells,
-            mailbox: Mailbox::new(sender, bell),
+            desk: Desk { mailbox: Mailbox::new(sender, bell), commands: Arc::default() },
             news,
             queue: VecDeque::new(),
             work: None,
@@ -393,7 +395,7 @@ impl<'a> Watch<'a> {
         let Some((module, since)) = self.queue.pop_front() else { return Ok(()) };
         self.numbers += 1;
         let (number, colour) = (self.numbers, self.screen.colour());
-        match Work::begin(self.workspace, module, number, since, colour, &self.mailbox) {
+        match Work::begin(self.workspace, module, number, since, colour, &self.desk) {
             Ok(work) => {
                 self.work = Some(work);
                 self.is_told = false;

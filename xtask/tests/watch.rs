@@ -379,6 +379,62 @@ fn each_save_is_one_grading_however_the_editor_saves() {
     }
 }
 
+/// A program that says this by its panic.
+fn saying(word: &str) -> String {
+    format!("fn main() {{\n    todo!(\"{word}\")\n}}\n")
+}
+
+/// The watch compiles by the command that cargo used before, as long as that builds the same.
+#[test]
+fn what_is_compiled_without_cargo_is_what_was_saved() {
+    let course = Course::with(UNTOUCHED);
+    let watch = Lines::begin(&course, &["tcp-echo"]);
+    watch.until("graded in");
+    let told_after = |save: &dyn Fn()| {
+        save();
+        watch.until("graded in").join("\n")
+    };
+    let built = course.root().join("target/debug/watch/tcp-echo");
+    let when_built = || fs_err::metadata(&built).and_then(|it| it.modified()).ok();
+    let told = |text: &str| told_after(&|| course.save(text));
+    assert!(told(&saying("one")).contains("reaches todo!: one"));
+    let first = when_built();
+    assert!(told(&saying("two")).contains("reaches todo!: two"));
+    assert_ne!(when_built(), first, "a program that cargo has built before is compiled directly");
+
+    let with_warning = "fn main() {\n    let unused = 1;\n    todo!(\"three\")\n}\n";
+    let three = told(with_warning);
+    assert!(three.contains("reaches todo!: three"), "{three}");
+    assert!(three.contains("warning: unused variable: `unused`"), "{three}");
+    let broken = told("fn main() {\n    let answer: u32 = \"forty-two\";\n}\n");
+    assert!(broken.contains("error[E0308]: mismatched types"), "{broken}");
+    assert!(told(&saying("four")).contains("reaches todo!: four"));
+
+    // A second file of the program is the compiler's business, a library is cargo's alone.
+    let main = course.source("tcp-echo");
+    let other = main.with_file_name("other.rs");
+    let in_other = |word: &str| format!("pub fn go() {{\n    todo!(\"{word}\")\n}}\n");
+    let save_other = |word: &str| fs_err::write(&other, in_other(word)).expect("save it");
+    save_other("five");
+    let five = told("mod other;\nfn main() {\n    other::go()\n}\n");
+    assert!(five.contains("reaches todo!: five"), "{five}");
+    let six = told_after(&|| save_other("six"));
+    assert!(six.contains("reaches todo!: six"), "{six}");
+    let library = main.with_file_name("lib.rs");
+    fs_err::write(&library, in_other("seven")).expect("save it");
+    let seven = told_after(&|| course.save("fn main() {\n    tcp_echo::go()\n}\n"));
+    let seven =
+        if seven.contains("todo!: seven") { seven } else { watch.until("graded in").join("\n") };
+    assert!(seven.contains("reaches todo!: seven"), "{seven}");
+    // Now cargo compiles the program alone.
+    let again = told("fn main() {\n    // Once more.\n    tcp_echo::go()\n}\n");
+    assert!(again.contains("reaches todo!: seven"), "{again}");
+    let eight = told_after(&|| fs_err::write(&library, in_other("eight")).expect("save it"));
+    assert!(eight.contains("reaches todo!: eight"), "{eight}");
+    let (_, status) = watch.close();
+    assert_eq!(status, Some(0));
+}
+
 #[test]
 fn all_modules_are_watched_and_the_newest_save_comes_first() {
     let course = Course::with(ENDLESS);

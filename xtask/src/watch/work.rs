@@ -12,7 +12,7 @@ use grader::module::{Module, Target};
 use grader::report::ModuleReport;
 use sandbox::Sandbox;
 
-use crate::build;
+use super::rustc::Commands;
 use crate::cancel::Cancel;
 use crate::grade::{self, Choice};
 use crate::terminal::Progress;
@@ -68,6 +68,15 @@ impl Mailbox {
     }
 }
 
+/// What gradings of one watch share.
+#[derive(Debug)]
+pub struct Desk {
+    /// Where their news go.
+    pub mailbox: Mailbox,
+    /// How their programs are compiled.
+    pub commands: Arc<Commands>,
+}
+
 /// A grading that is under way. Dropping it ends it.
 pub struct Work {
     /// What is graded.
@@ -91,15 +100,16 @@ impl Work {
         number: u64,
         since: Instant,
         colour: bool,
-        mailbox: &Mailbox,
+        desk: &Desk,
     ) -> anyhow::Result<Self> {
         let cancel = Arc::new(Cancel::default());
         let (workspace, told) = (workspace.clone(), Arc::clone(&cancel));
-        let mailbox = Arc::new(mailbox.try_clone()?);
+        let mailbox = Arc::new(desk.mailbox.try_clone()?);
+        let commands = Arc::clone(&desk.commands);
         let run = move || {
             let teller = Teller { number, mailbox: Arc::clone(&mailbox) };
             let graded = catch_unwind(AssertUnwindSafe(|| {
-                grade(&workspace, module, colour, &told, &teller)
+                grade(&workspace, module, colour, &commands, &told, &teller)
             }));
             let graded = graded.unwrap_or_else(|_| Err(anyhow!("the grader itself panicked")));
             // Work that was ended has errors of its own, which mean nothing.
@@ -146,6 +156,7 @@ fn grade(
     workspace: &Workspace,
     module: &'static Module,
     colour: bool,
+    commands: &Commands,
     cancel: &Cancel,
     teller: &Teller,
 ) -> anyhow::Result<Option<ModuleReport>> {
@@ -159,14 +170,14 @@ fn grade(
             Ok((choice, Arc::new(grade::start_sandbox()?)))
         };
         let ready = std::thread::Builder::new().spawn_scoped(scope, prepare);
-        let built = build::build_until(workspace, &[name], owner, colour, &progress, cancel);
+        let built = commands.build(workspace, name, colour, &progress, cancel);
         let ready = ready.context("start a thread for the sandbox").and_then(|thread| {
             thread.join().unwrap_or_else(|_| Err(anyhow!("the start of the sandbox panicked")))
         });
         (built, ready)
     });
-    let (built, (choice, sandbox)) = (built?, ready?);
-    let Some(outcome) = built.outcomes.into_iter().next() else { return Ok(None) };
+    let (outcome, (choice, sandbox)) = (built?, ready?);
+    let Some(outcome) = outcome else { return Ok(None) };
     let seed = grade::random_seed();
     let warnings = outcome.warnings;
     let Some(program) = outcome.executable else {
