@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use grader::ladder::{self, Style};
 use grader::manifest::Kind;
 use grader::report::{CheckReport, Feedback, ModuleReport, Status};
 use serde::de::DeserializeOwned;
@@ -448,14 +447,9 @@ impl CheckResult {
 
 impl FeedbackText {
     fn of(feedback: &Feedback) -> Self {
-        let transcript = if feedback.transcript.is_empty() {
-            ladder::draw(&feedback.events, &Style::plain())
-        } else {
-            feedback.transcript.clone()
-        };
         Self {
             promise: printable(&feedback.promise),
-            transcript: printable(&transcript),
+            transcript: printable(&feedback.conversation()),
             expected: printable(&feedback.expected),
             got: printable(&feedback.got),
             hint: printable(&feedback.hint),

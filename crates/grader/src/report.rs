@@ -5,8 +5,10 @@ pub mod formats;
 pub mod json;
 pub mod text;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::ladder::{self, Style};
 use crate::manifest::Kind;
 use crate::record::Event;
 use crate::wording;
@@ -88,6 +90,17 @@ pub struct Feedback {
     pub hint: String,
     /// Where the lesson tells of it ("exercises/tcp-echo/README.md#half-close").
     pub lesson: String,
+}
+
+impl Feedback {
+    /// The conversation as text: `transcript`, or else drawn from `events`.
+    pub fn conversation(&self) -> Cow<'_, str> {
+        if self.transcript.is_empty() {
+            ladder::draw(&self.events, &Style::plain()).into()
+        } else {
+            self.transcript.as_str().into()
+        }
+    }
 }
 
 impl CheckReport {

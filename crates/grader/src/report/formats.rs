@@ -16,7 +16,6 @@ use serde::Serialize;
 
 use super::text::without_escapes;
 use super::{CheckReport, Feedback, ModuleReport, Report, Status};
-use crate::ladder::{self, Style};
 use crate::manifest::Kind;
 use crate::wording;
 
@@ -191,15 +190,10 @@ impl ScoredCheck {
 
 impl Told {
     fn of(feedback: &Feedback) -> Self {
-        let transcript = if feedback.transcript.is_empty() {
-            ladder::draw(&feedback.events, &Style::plain())
-        } else {
-            feedback.transcript.clone()
-        };
         Self {
             symptom: feedback.symptom.clone(),
             promise: feedback.promise.clone(),
-            transcript,
+            transcript: feedback.conversation().into_owned(),
             expected: feedback.expected.clone(),
             got: feedback.got.clone(),
             hint: feedback.hint.clone(),

@@ -6,7 +6,6 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{CheckReport, Feedback, ModuleReport, Report};
-use crate::ladder::{self, Style};
 use crate::manifest::Kind;
 use crate::report::text::without_escapes;
 
@@ -110,14 +109,9 @@ impl<'a> Check<'a> {
 
 impl<'a> Told<'a> {
     fn of(feedback: &'a Feedback) -> Self {
-        let transcript = if feedback.transcript.is_empty() {
-            ladder::draw(&feedback.events, &Style::plain()).into()
-        } else {
-            feedback.transcript.as_str().into()
-        };
         Self {
             promise: &feedback.promise,
-            transcript,
+            transcript: feedback.conversation(),
             expected: &feedback.expected,
             got: &feedback.got,
             hint: &feedback.hint,
