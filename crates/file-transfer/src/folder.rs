@@ -81,6 +81,21 @@ impl Folder {
         Ok(())
     }
 
+    /// Puts empty files there until its disk takes no more: fewer than `most`.
+    pub fn fill_with_empty_files(&self, check: &Check, most: u64) -> Verdict {
+        for number in 0..most {
+            match fs_err::File::create_new(self.path.join(format!("filler-{number}"))) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    check.note(words::grader_fills(self.name));
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Stop::Error(anyhow::anyhow!("{} takes more than {most} files", self.path.display())))
+    }
+
     /// Makes a folder below it.
     pub fn make_folder(&self, check: &Check, name: &str) -> Verdict {
         fs_err::create_dir(self.path.join(name))?;

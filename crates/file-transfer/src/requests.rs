@@ -141,7 +141,7 @@ pub fn names_that_lead_out(check: &mut Check) -> Verdict {
         let request = format!("PUT 5 {name}\n");
         let outcome = offer(&server, request.as_bytes(), b"fresh")?;
         outside.await_as(&server, &before, name).map_err(|stop| accepted(stop, name))?;
-        if outcome == Outcome::Stored {
+        if outcome == Outcome::Taken {
             let expected = words::refuses(&server.name(), &format!("PUT 5 {}", words::name(name)));
             let failure = Failure::new(Symptom::WrongBytes, expected, words::line(b"OK\n"));
             return Err(accepted(failure.into(), name));
@@ -199,7 +199,7 @@ pub fn not_a_file(check: &mut Check) -> Verdict {
             .map_err(|stop| followed(stop, name))?;
         outside.await_as(&server, &before, "nowhere").map_err(|stop| followed(stop, name))?;
         // A link or a FIFO may give way to the file: nothing is written through it then either.
-        if name == "sub" && outcome == Outcome::Stored {
+        if name == "sub" && outcome == Outcome::Taken {
             let expected = words::refuses(&server.name(), &format!("PUT 5 {name}"));
             return check.fail(Symptom::WrongBytes, expected, words::line(b"OK\n"));
         }

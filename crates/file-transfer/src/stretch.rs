@@ -7,7 +7,7 @@ use grader::wording::file_transfer as words;
 use grader::{Check, Connection, Failure, Program, Server, Stop, Symptom, Verdict};
 
 use crate::folder::Folder;
-use crate::talk::{Outcome, ask, expect_ok, read_line, start};
+use crate::talk::{Outcome, ask, expect_answer, expect_ok, read_line, start};
 
 const MIB: usize = 1 << 20;
 
@@ -22,8 +22,7 @@ pub fn same_name(check: &mut Check) -> Verdict {
     let mut first = ask(&server, &request)?;
     expect_ok(&server, &mut first)?;
     let mut second = ask(&server, &request)?;
-    let expected = words::answers(&server.name());
-    let is_taken = read_line(&mut second, &expected)?.starts_with(b"OK");
+    let is_taken = expect_answer(&server, &mut second)? == Outcome::Taken;
     let last = SIZE - PIECE;
     for from in (0..last).step_by(PIECE) {
         send_read(&mut first, &versions[0][from..from + PIECE])?;
@@ -33,13 +32,13 @@ pub fn same_name(check: &mut Check) -> Verdict {
     }
     let mut stored = Vec::new();
     first.send(&versions[0][last..])?;
-    if finish(&mut first, &expected)? == Outcome::Stored {
+    if expect_answer(&server, &mut first)? == Outcome::Taken {
         stored.push(versions[0].as_slice());
         expect_one_of(&server, &folder, &stored, &versions)?;
     }
     if is_taken {
         second.send(&versions[1][last..])?;
-        if finish(&mut second, &expected)? == Outcome::Stored {
+        if expect_answer(&server, &mut second)? == Outcome::Taken {
             stored.push(versions[1].as_slice());
         }
     }
@@ -53,11 +52,6 @@ pub fn same_name(check: &mut Check) -> Verdict {
 fn send_read(client: &mut Connection, piece: &[u8]) -> Verdict {
     client.send(piece)?;
     client.await_read()
-}
-
-fn finish(client: &mut Connection, expected: &str) -> Verdict<Outcome> {
-    let is_stored = read_line(client, expected)?.starts_with(b"OK");
-    Ok(if is_stored { Outcome::Stored } else { Outcome::Refused })
 }
 
 /// Expects that the file is, whole, one of those that were stored.

@@ -14,9 +14,9 @@ pub(crate) const SERVED: &str = "files";
 /// What came of a request to store a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The server said OK a second time.
-    Stored,
-    /// It said something else, at once or later.
+    /// The server said OK: go ahead at first, stored after the data.
+    Taken,
+    /// It said ERR.
     Refused,
 }
 
@@ -102,12 +102,21 @@ pub(crate) fn expect_put(server: &Server, folder: &Folder, name: &str, bytes: &[
 
 /// Offers a file that the server should not have. A server may say so at once, or when all has come.
 pub(crate) fn offer(server: &Server, request: &[u8], bytes: &[u8]) -> Verdict<Outcome> {
-    let expected = words::answers(&server.name());
     let mut client = ask(server, request)?;
-    if !read_line(&mut client, &expected)?.starts_with(b"OK") {
+    if expect_answer(server, &mut client)? == Outcome::Refused {
         return Ok(Outcome::Refused);
     }
     client.send(bytes)?;
-    let is_stored = read_line(&mut client, &expected)?.starts_with(b"OK");
-    Ok(if is_stored { Outcome::Stored } else { Outcome::Refused })
+    expect_answer(server, &mut client)
+}
+
+/// Expects a line that begins with OK or with ERR.
+pub(crate) fn expect_answer(server: &Server, client: &mut Connection) -> Verdict<Outcome> {
+    let expected = words::says_ok_or_err(&server.name());
+    let line = read_line(client, &expected)?;
+    match line.as_slice() {
+        [b'O', b'K', ..] => Ok(Outcome::Taken),
+        [b'E', b'R', b'R', ..] => Ok(Outcome::Refused),
+        _ => Err(not_this(client, &line, expected)),
+    }
 }

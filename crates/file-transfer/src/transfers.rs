@@ -8,8 +8,11 @@ use grader::{Check, Connection, Failure, Program, Server, Stop, Symptom, Verdict
 use sandbox::Disk;
 
 use crate::client::half_a_file;
-use crate::folder::{Folder, INCOMPLETE, Snapshot, whole_or_old};
-use crate::talk::{SERVED, ask, begin_put, expect_err, expect_get, expect_ok, read_line, start};
+use crate::folder::{Folder, INCOMPLETE, LEFT_BEHIND, Snapshot, whole_or_old};
+use crate::talk::{
+    Outcome, SERVED, ask, begin_put, expect_answer, expect_err, expect_get, expect_ok, read_line,
+    start,
+};
 use crate::watch::{WRITTEN_IN_PLACE, WRITTEN_TO, Watch};
 
 const KIB: u64 = 1 << 10;
@@ -263,11 +266,12 @@ pub fn silent_client(check: &mut Check) -> Verdict {
 /// write fails while the client still sends.
 pub fn full_disk(check: &mut Check) -> Verdict {
     const DISK_BYTES: u64 = MIB;
+    const DISK_FILES: u64 = 64;
     const FREE_BYTES: u64 = 100 * KIB;
     const PAGE_BYTES: u64 = 64 * KIB;
 
     let folder = Folder::new(check, SERVED)?;
-    let disk = Disk { path: folder.path().to_path_buf(), bytes: DISK_BYTES, inodes: 64 };
+    let disk = Disk { path: folder.path().to_path_buf(), bytes: DISK_BYTES, inodes: DISK_FILES };
     let server =
         check.start_server_job(["serve", "127.0.0.1:0", SERVED], |job| job.disk = Some(disk))?;
     let folder = folder.inside(&server);
@@ -277,24 +281,43 @@ pub fn full_disk(check: &mut Check) -> Verdict {
     folder.write(check, "filler", &vec![b'f'; filler as usize])?;
     let before = folder.snapshot()?;
     for size in [200_000, 9_000_000] {
-        let bytes = check.long_text(size);
-        let request = format!("PUT {size} v");
-        let mut client = ask(&server, format!("{request}\n"))?;
-        let line = read_line(&mut client, &words::answers(&server.name()))?;
-        if line.starts_with(b"OK") {
-            client.send(&bytes)?;
-            let answered = expect_err(&server, &mut client, &request);
-            // With this the conversation ends, and a server has nothing left to wait for.
-            client.close();
-            // After an ERR it was no error that went unnoticed.
-            told_by(folder.await_as(&server, &before, "v"), |failure| {
-                (answered.is_ok() && failure.symptom == INCOMPLETE).then_some(WRITTEN_IN_PLACE)
-            })?;
-            answered?;
-        }
-        folder.await_as(&server, &before, "v")?;
+        expect_no_room(check, &server, &folder, &before, size)?;
     }
+    // A disk is full too when it takes no further file, however small.
+    folder.fill_with_empty_files(check, DISK_FILES)?;
+    let before = folder.snapshot()?;
+    let refused = expect_no_room(check, &server, &folder, &before, 5);
+    told_by(refused, |failure| {
+        let answered = [WRITTEN_IN_PLACE, LEFT_BEHIND, "wrong-bytes", "incomplete-file"];
+        (!answered.contains(&failure.symptom.as_str())).then_some("no-file-to-be-had")
+    })?;
     Ok(())
+}
+
+/// Expects that a PUT of `size` bytes over `v` is refused, at first or after the data, and that the
+/// folder is as it was `before`.
+fn expect_no_room(
+    check: &mut Check,
+    server: &Server,
+    folder: &Folder,
+    before: &Snapshot,
+    size: usize,
+) -> Verdict {
+    let bytes = check.long_text(size);
+    let request = format!("PUT {size} v");
+    let mut client = ask(server, format!("{request}\n"))?;
+    if expect_answer(server, &mut client)? == Outcome::Taken {
+        client.send(&bytes)?;
+        let answered = expect_err(server, &mut client, &request);
+        // With this the conversation ends, and a server has nothing left to wait for.
+        client.close();
+        // After an ERR it was no error that went unnoticed.
+        told_by(folder.await_as(server, before, "v"), |failure| {
+            (answered.is_ok() && failure.symptom == INCOMPLETE).then_some(WRITTEN_IN_PLACE)
+        })?;
+        answered?;
+    }
+    folder.await_as(server, before, "v")
 }
 
 /// The server refuses while the client is sending, and a little more comes after the refusal: a server that closed at once

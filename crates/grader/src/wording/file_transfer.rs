@@ -17,6 +17,11 @@ pub fn grader_writes(path: &str, size: u64) -> String {
     format!("the grader writes the file {}, {}", name(path), byte_count(size))
 }
 
+/// The grader leaves no room for another file.
+pub fn grader_fills(folder: &str) -> String {
+    format!("the grader adds empty files to {}, until the disk takes no more", name(folder))
+}
+
 /// The grader has put something into a folder that is no file.
 pub fn grader_makes(kind: &str, path: &str) -> String {
     format!("the grader makes {kind}: {}", name(path))
@@ -209,6 +214,11 @@ pub fn tidies(who: &str, folder: &str) -> String {
 /// That a file is complete some time.
 pub fn stores(who: &str, path: &str) -> String {
     format!("{who} stores the file {}", name(path))
+}
+
+/// An answer that takes or refuses.
+pub fn says_ok_or_err(who: &str) -> String {
+    format!("a line from {who} that begins with `OK` or with `ERR`")
 }
 
 /// An answer or its end, where both will do.
