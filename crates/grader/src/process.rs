@@ -444,13 +444,11 @@ pub(crate) fn unsupported<T>(result: std::io::Result<T>) -> Verdict<T> {
 
 /// A program that should have ended and did not: told as such, unless it printed without end.
 fn still_running(stop: Stop) -> Stop {
-    match stop {
-        Stop::Failed(mut failure) if failure.symptom == Symptom::TooLate => {
+    stop.changed(|failure| {
+        if failure.symptom == Symptom::TooLate {
             failure.symptom = Symptom::StillRunning;
-            Stop::Failed(failure)
         }
-        other => other,
-    }
+    })
 }
 
 /// The complete line of that number, without its newline.

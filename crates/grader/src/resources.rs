@@ -82,7 +82,7 @@ impl Program {
             Ok((enough || began.elapsed() > FOOTPRINT_PATIENCE).then_some(()))
         });
         match waited {
-            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => Ok(()),
+            Err(stop) if stop.is_silence() => Ok(()),
             Err(Stop::Unsupported(_)) | Ok(()) => Ok(()),
             Err(other) => Err(other),
         }

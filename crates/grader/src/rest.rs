@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::context::Goal;
-use crate::failure::{Stop, Verdict};
+use crate::failure::Verdict;
 use crate::look::{self, View, Waiting};
 use crate::process::Program;
 
@@ -27,7 +27,7 @@ impl Program {
             Ok((is_over || self.rests(&mut before)).then_some(()))
         });
         match waited {
-            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => Ok(()),
+            Err(stop) if stop.is_silence() => Ok(()),
             other => other,
         }
     }
