@@ -27,6 +27,7 @@ pub mod retell;
 pub mod runner;
 mod sockets;
 pub mod stage;
+mod stamps;
 pub mod styles;
 pub mod tcp;
 pub mod tree;
