@@ -10,7 +10,6 @@ mod context;
 pub mod failure;
 pub mod lab;
 pub mod ladder;
-mod lines;
 pub mod look;
 pub mod manifest;
 pub mod module;

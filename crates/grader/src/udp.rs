@@ -15,6 +15,7 @@ use crate::context::{Context, Goal};
 use crate::failure::{Failure, Stop, Symptom, Verdict};
 use crate::process::{Program, Server};
 use crate::record::{Lane, Sample, What};
+use crate::result_lines::complete_lines;
 use crate::retell::told_by;
 use crate::stamps::{self, Received};
 use crate::wording::{lab as words, steps};
@@ -613,9 +614,7 @@ impl Server {
     /// A failure if it prints without end.
     pub fn heard(&self) -> Verdict<Vec<Vec<u8>>> {
         let printed = self.stdout_so_far()?;
-        let lines = printed.split_inclusive(|byte| *byte == b'\n');
-        let complete = lines.filter_map(|line| line.strip_suffix(b"\n"));
-        Ok(complete.filter_map(about_datagram).map(<[u8]>::to_vec).collect())
+        Ok(complete_lines(&printed).filter_map(about_datagram).map(<[u8]>::to_vec).collect())
     }
 
     /// Waits for the `number`-th line (from 0) about a datagram.
