@@ -3,7 +3,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use grader::{Check, Host, Lab, Server, Stop, Symptom, Verdict};
+use grader::retell::told_by;
+use grader::{Check, Host, Lab, Server, Verdict};
 
 /// The hosts on which listeners of the lecture's network run.
 const NEAR: [&str; 3] = ["alpha", "beta", "gamma"];
@@ -40,9 +41,8 @@ fn everybody_hears(check: &mut Check, everybody: Ipv4Addr) -> Verdict {
     sender.finish_with(0)?;
     for listener in &listeners {
         for (number, text) in texts.iter().enumerate() {
-            listener
-                .expect_heard_text(number, &format!("\"{text}\""))
-                .map_err(|stop| where_it_was_sent(&lab, &home, everybody, stop))?;
+            let heard = listener.expect_heard_text(number, &format!("\"{text}\""));
+            where_it_was_sent(heard, &lab, &home, everybody)?;
         }
     }
     hears_only_this(check, &home, &beyond, SocketAddr::from((neighbour.address(), port)))
@@ -63,20 +63,15 @@ fn hears_only_this(
 
 /// A listener that heard nothing: if the sender sent something, and all of it elsewhere, that is
 /// the sender's mistake.
-fn where_it_was_sent(lab: &Lab, home: &Host, everybody: Ipv4Addr, stop: Stop) -> Stop {
-    let Stop::Failed(failure) = stop else { return stop };
-    let sent: Vec<SocketAddr> = lab
-        .datagrams()
-        .iter()
-        .filter(|datagram| &*datagram.from == home.name())
-        .map(|datagram| datagram.destination)
-        .collect();
-    if !failure.symptom.is_silence() {
-        return Stop::Failed(failure);
-    }
-    let symptom = match sent.iter().any(|to| to.ip() == everybody) {
-        true => Symptom::Named("heard-nothing"),
-        false => Symptom::Named("sent-elsewhere"),
+fn where_it_was_sent(verdict: Verdict, lab: &Lab<'_>, home: &Host, everybody: Ipv4Addr) -> Verdict {
+    let went_there = || {
+        let datagrams = lab.datagrams();
+        let mut sent = datagrams.iter().filter(|datagram| &*datagram.from == home.name());
+        sent.any(|datagram| datagram.destination.ip() == everybody)
     };
-    Stop::Failed(Box::new(grader::Failure { symptom, ..*failure }))
+    told_by(verdict, |failure| match failure.symptom.is_silence() {
+        true if went_there() => Some("heard-nothing"),
+        true => Some("sent-elsewhere"),
+        false => None,
+    })
 }

@@ -8,7 +8,7 @@ use grader::udp::{DatagramPeer, MOST_BYTES};
 use grader::wording::steps;
 use grader::{Check, Failure, Server, Symptom, Verdict};
 
-use crate::mistakes::{cannot_be_shared, of_trimmed};
+use crate::mistakes::of_trimmed;
 
 /// How many datagrams a burst has: more than any receive buffer keeps.
 const BURST: usize = 3000;
@@ -116,10 +116,11 @@ pub fn three_listeners(check: &mut Check) -> Verdict {
     }
     listeners.iter().try_for_each(|listener| listener.expect_running())?;
     let (alone, _sender) = start(check)?;
-    match check.can_share_port(alone.address())? {
-        true => Ok(()),
-        false => Err(cannot_be_shared(alone.address()).into()),
+    if check.can_share_port(alone.address())? {
+        return Ok(());
     }
+    let (expected, got) = steps::port_can_be_shared(alone.address());
+    Err(Failure::new(Symptom::Named("keeps-its-port"), expected, got).into())
 }
 
 /// A burst is more than the kernel keeps: some of it may be lost, but nothing comes twice or out of order, and what is

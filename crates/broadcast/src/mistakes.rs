@@ -1,9 +1,7 @@
 //! Mistakes that a step tells alike and a learner mends differently.
 
-use std::net::SocketAddr;
-
 use grader::retell::told_by;
-use grader::{Failure, Server, Symptom, Verdict};
+use grader::{Server, Symptom, Verdict};
 
 /// A result that did not come at all is another mistake than a wrong one.
 pub(crate) fn of_result<T>(verdict: Verdict<T>) -> Verdict<T> {
@@ -31,11 +29,4 @@ pub(crate) fn of_trimmed(
     told_by(verdict, |failure| {
         (trimmed && failure.symptom == Symptom::WrongStdout).then_some("trimmed")
     })
-}
-
-/// A port that the listener keeps for itself.
-pub(crate) fn cannot_be_shared(address: SocketAddr) -> Failure {
-    let expected = format!("a second socket with SO_REUSEADDR can be bound to {address} as well");
-    let got = "it cannot: the address is in use, since the listener did not set SO_REUSEADDR";
-    Failure::new(Symptom::Named("keeps-its-port"), expected, got)
 }

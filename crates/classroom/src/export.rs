@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use grader::report::formats;
 
-pub use class::{Class, Entry};
+pub use class::{Class, Entry, Graded};
 use gradebook::{Choices, System};
 use out::Folder;
 use score::{Lateness, Score, Verdict};
@@ -33,9 +33,6 @@ use crate::workspace::Workspace;
 #[derive(Debug, Args)]
 #[command(next_line_help = true)]
 pub struct Arguments {
-    /// The folder that `batch` wrote the results to.
-    #[arg(value_name = "RESULTS")]
-    results: PathBuf,
     /// gradescope, classroom50, prairielearn, autolab, junit, check50 or exercism: one file a
     /// submission; csv: one file for the class; canvas=FILE or moodle=FILE: your own downloaded
     /// sheet, filled; jplag or dolos: the handed-in files, ready for a search for copied code.
@@ -47,13 +44,8 @@ pub struct Arguments {
     /// Replace files that are there already.
     #[arg(long)]
     force: bool,
-    /// The assignment whose points, extra checks and late policy count [default: the one the class
-    /// was graded with, which `batch` keeps as RESULTS/assignment.toml].
-    #[arg(long, value_name = "FILE")]
-    assignment: Option<PathBuf>,
-    /// A CSV file that says who is in the class, by name, email, id or username.
-    #[arg(long, value_name = "FILE")]
-    roster: Option<PathBuf>,
+    #[command(flatten)]
+    graded: Graded,
     /// canvas, moodle: the column of the points, by its heading, Canvas' number, or its place.
     #[arg(long, value_name = "COLUMN")]
     column: Option<String>,
@@ -153,11 +145,7 @@ struct Told {
 /// Wrong usage, or something that cannot be read or written.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     refuse_useless(arguments)?;
-    let class = Class::find(
-        &arguments.results,
-        arguments.assignment.as_deref(),
-        arguments.roster.as_deref(),
-    )?;
+    let class = Class::find(&arguments.graded)?;
     let mut told = match &arguments.format {
         Format::Csv => table_of(arguments, &class)?,
         Format::Sheet(system, path) => fill_sheet(arguments, &class, *system, path)?,
@@ -245,7 +233,7 @@ fn handed_in_files(arguments: &Arguments, class: &Class) -> anyhow::Result<Told>
         bail!("there is no folder or archive {}", path.display());
     }
     let workspace = Workspace::find()?;
-    let roster = arguments.roster.as_deref().map(Roster::load).transpose()?;
+    let roster = arguments.graded.roster.as_deref().map(Roster::load).transpose()?;
     let unpacked = crate::batch::unpack::if_archive(path, &workspace)?;
     let folder = unpacked.as_ref().map_or(path.as_path(), |unpacked| unpacked.folder());
     let submissions = intake::Class::find(folder, roster.as_ref())?;
@@ -350,7 +338,7 @@ fn tell_of_class(class: &Class, arguments: &Arguments, told: &mut Told) -> anyho
             "{unknown} counted as in time, since nobody knows when they were handed in"
         ));
     }
-    if late > 0 && arguments.assignment.is_none() {
+    if late > 0 && arguments.graded.assignment.is_none() {
         told.notes.push(format!(
             "{late} late by the assignment they were graded with; give it with --assignment for \
              its late policy to count"

@@ -9,6 +9,7 @@ mod github;
 mod kubernetes;
 mod slurm;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -237,6 +238,32 @@ impl Plan<'_> {
     }
 }
 
+/// A template with a value for each `@NAME@` in it. What a value holds is no place for another.
+fn fill(template: &str, values: &[(&str, &dyn Display)]) -> anyhow::Result<String> {
+    let (mut text, mut rest) = (String::new(), template);
+    while let Some((before, behind)) = rest.split_once('@') {
+        text.push_str(before);
+        let is_name = |name: &str| {
+            let is_letter = |letter: char| letter.is_ascii_uppercase() || letter == '_';
+            !name.is_empty() && name.chars().all(is_letter)
+        };
+        match behind.split_once('@').filter(|(name, _)| is_name(name)) {
+            Some((name, behind)) => {
+                let value = values.iter().find(|(known, _)| *known == name);
+                let (_, value) =
+                    value.with_context(|| format!("there is no value for @{name}@"))?;
+                text.push_str(&value.to_string());
+                rest = behind;
+            }
+            None => {
+                text.push('@');
+                rest = behind;
+            }
+        }
+    }
+    Ok(text + rest)
+}
+
 /// A text as one word of a POSIX shell.
 fn shell(path: &Path) -> anyhow::Result<String> {
     let Some(text) = path.to_str() else { bail!("{} is not UTF-8", path.display()) };
@@ -282,6 +309,14 @@ mod tests {
         ] {
             assert_eq!(slug(title), expected);
         }
+    }
+
+    #[test]
+    fn a_template_is_filled_once() {
+        let text = fill("a@v6 is @A@, @B_C@@A@", &[("A", &"@B_C@"), ("B_C", &7)]).expect("filled");
+        assert_eq!(text, "a@v6 is @B_C@, 7@B_C@");
+        let error = fill("@A@ @B@", &[("A", &1)]).expect_err("a value is missing");
+        assert!(error.to_string().contains("@B@"), "{error}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::export::Class;
+use crate::export::{Class, Graded};
 use crate::interrupt;
 use crate::workspace::Workspace;
 use html::{Page, counted, escaped};
@@ -29,22 +29,14 @@ const STYLE: &str = include_str!("report/style.css");
 /// Write the report of a class as one HTML file.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The folder that `batch` wrote the results to.
-    #[arg(value_name = "RESULTS")]
-    results: PathBuf,
     /// The file [default: standard output].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Replace the file if it is there already.
     #[arg(long)]
     force: bool,
-    /// The assignment whose points, extra checks and late policy count [default: the one the class
-    /// was graded with, which `batch` keeps as RESULTS/assignment.toml].
-    #[arg(long, value_name = "FILE")]
-    assignment: Option<PathBuf>,
-    /// A CSV file that says who is in the class, by name, email, id or username.
-    #[arg(long, value_name = "FILE")]
-    roster: Option<PathBuf>,
+    #[command(flatten)]
+    graded: Graded,
 }
 
 /// Runs the command.
@@ -53,11 +45,7 @@ pub struct Arguments {
 ///
 /// Wrong usage, or something that cannot be read or written.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let class = Class::find(
-        &arguments.results,
-        arguments.assignment.as_deref(),
-        arguments.roster.as_deref(),
-    )?;
+    let class = Class::find(&arguments.graded)?;
     let workspace = Workspace::find()?;
     let mut known = Known::default();
     for module in &class.rules().assignment().modules {

@@ -1,8 +1,8 @@
 //! What the client promises.
 
-use grader::retell::{is_success, told_as, told_by};
+use grader::retell::{is_success, retold, told_as, told_by};
 use grader::wording::file_transfer as words;
-use grader::{Check, Connection, Program, Stop, Symptom, Verdict};
+use grader::{Check, Connection, Program, Symptom, Verdict};
 
 use crate::folder::{Folder, INCOMPLETE, whole_or_old};
 use crate::talk::read_line;
@@ -72,14 +72,9 @@ pub fn get(check: &mut Check) -> Verdict {
 
 /// The same verdict: whatever is wrong on standard output has one hint.
 pub(crate) fn on_stdout<T>(verdict: Verdict<T>) -> Verdict<T> {
-    verdict.map_err(|stop| match stop {
-        Stop::Failed(mut failure)
-            if matches!(failure.symptom, Symptom::CutShort | Symptom::ExtraBytes) =>
-        {
-            failure.symptom = Symptom::WrongStdout;
-            Stop::Failed(failure)
-        }
-        other => other,
+    retold(verdict, |failure| {
+        let differs = matches!(failure.symptom, Symptom::CutShort | Symptom::ExtraBytes);
+        differs.then_some(Symptom::WrongStdout)
     })
 }
 
@@ -95,20 +90,11 @@ pub fn put(check: &mut Check) -> Verdict {
         [(&["own.txt", "名 x"], "PUT 300000 名 x\n"), (&["sub/own.txt"], "PUT 300000 own.txt\n")];
     for (arguments, request) in requests {
         let (client, mut connection) = start(check, "put", arguments)?;
-        connection.expect_bytes(request.as_bytes()).map_err(|stop| match stop {
-            Stop::Failed(failure)
-                if failure.symptom == Symptom::WrongBytes && arguments.len() == 1 =>
-            {
-                failure.because("another-name").into()
-            }
-            other => other,
+        told_by(connection.expect_bytes(request.as_bytes()), |failure| {
+            let differs = failure.symptom == Symptom::WrongBytes && arguments.len() == 1;
+            differs.then_some("another-name")
         })?;
-        connection.expect_no_more().map_err(|stop| match stop {
-            Stop::Failed(failure) if failure.symptom == Symptom::ExtraBytes => {
-                failure.because("unasked").into()
-            }
-            other => other,
-        })?;
+        told_as(connection.expect_no_more(), &[Symptom::ExtraBytes], "unasked")?;
         connection.send(b"OK\n")?;
         connection.expect_bytes(&bytes)?;
         connection.send(b"OK\n")?;
@@ -217,11 +203,8 @@ pub fn missing(check: &mut Check) -> Verdict {
         connection.finish_sending()?;
         let finished = client.finish()?;
         // A file that was created or emptied is what is left of a transfer that never began.
-        folder.expect_as(&before, name).map_err(|stop| match stop {
-            Stop::Failed(failure) if matches!(failure.symptom, Symptom::Named(_)) => {
-                failure.because(crate::folder::LEFT_BEHIND).into()
-            }
-            other => other,
+        told_by(folder.expect_as(&before, name), |failure| {
+            matches!(failure.symptom, Symptom::Named(_)).then_some(crate::folder::LEFT_BEHIND)
         })?;
         finished.expect_status(&[1])?.expect_some_error()?;
     }

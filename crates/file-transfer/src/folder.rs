@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use grader::bytes::first_difference_in;
+use grader::retell::retold;
 use grader::tree::{Entry, snapshot};
 use grader::wording::file_transfer as words;
-use grader::{Check, Failure, Pattern, Program, Stop, Symptom, Verdict};
+use grader::{Check, Failure, Pattern, Program, Symptom, Verdict};
 
 use crate::watch::IN_SIGHT;
 
@@ -93,7 +94,10 @@ impl Folder {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Stop::Error(anyhow::anyhow!("{} takes more than {most} files", self.path.display())))
+        Err(grader::Stop::Error(anyhow::anyhow!(
+            "{} takes more than {most} files",
+            self.path.display()
+        )))
     }
 
     /// Makes a folder below it.
@@ -144,9 +148,7 @@ impl Folder {
             Ok(wrong.is_none().then_some(()))
         });
         match stored {
-            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {
-                self.expect_file(name, bytes)
-            }
+            Err(stop) if stop.is_silence() => self.expect_file(name, bytes),
             other => other,
         }
     }
@@ -202,9 +204,7 @@ impl Folder {
         let tidied = program
             .await_that(expected, || Ok(self.difference(before, name)?.is_none().then_some(())));
         match tidied {
-            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {
-                self.expect_as(before, name)
-            }
+            Err(stop) if stop.is_silence() => self.expect_as(before, name),
             other => other,
         }
     }
@@ -314,15 +314,6 @@ pub(crate) fn difference_within(expected: &[u8], got: &[u8]) -> (String, String)
 
 /// The same verdict, a file that is wrong told as one that is incomplete.
 pub(crate) fn whole_or_old<T>(verdict: Verdict<T>) -> Verdict<T> {
-    verdict.map_err(|stop| match stop {
-        Stop::Failed(failure)
-            if matches!(
-                failure.symptom,
-                Symptom::WrongBytes | Symptom::CutShort | Symptom::ExtraBytes
-            ) =>
-        {
-            Failure { symptom: INCOMPLETE, ..*failure }.into()
-        }
-        other => other,
-    })
+    let differs = [Symptom::WrongBytes, Symptom::CutShort, Symptom::ExtraBytes];
+    retold(verdict, |failure| differs.contains(&failure.symptom).then_some(INCOMPLETE))
 }

@@ -1,6 +1,6 @@
 //! What the server promises of single requests.
 
-use grader::retell::{told_as, told_by};
+use grader::retell::{retold, told_as, told_by};
 use grader::wording::file_transfer as words;
 use grader::{Check, Failure, Server, Symptom, Verdict};
 
@@ -130,8 +130,7 @@ pub fn names_that_lead_out(check: &mut Check) -> Verdict {
     for name in names {
         let mut client = ask(&server, format!("GET {name}\n"))?;
         let shown = words::name(name);
-        expect_err(&server, &mut client, &format!("GET {shown}"))
-            .map_err(|stop| accepted(stop, name))?;
+        accepted(expect_err(&server, &mut client, &format!("GET {shown}")), name)?;
     }
     for name in ["../new", "../outside", &absolute, "sub/x", "sub/y", ".h", ".new", "a\tb", "c\0d"]
         .into_iter()
@@ -140,36 +139,26 @@ pub fn names_that_lead_out(check: &mut Check) -> Verdict {
         let before = outside.snapshot()?;
         let request = format!("PUT 5 {name}\n");
         let outcome = offer(&server, request.as_bytes(), b"fresh")?;
-        outside.await_as(&server, &before, name).map_err(|stop| accepted(stop, name))?;
+        accepted(outside.await_as(&server, &before, name), name)?;
         if outcome == Outcome::Taken {
             let expected = words::refuses(&server.name(), &format!("PUT 5 {}", words::name(name)));
             let failure = Failure::new(Symptom::WrongBytes, expected, words::line(b"OK\n"));
-            return Err(accepted(failure.into(), name));
+            return accepted(Err(failure.into()), name);
         }
     }
     Ok(())
 }
 
 /// What it means that a name was accepted.
-fn accepted(stop: grader::Stop, name: &str) -> grader::Stop {
-    match stop {
-        grader::Stop::Failed(failure)
-            if matches!(failure.symptom, Symptom::WrongBytes | Symptom::Named(_)) =>
-        {
-            let symptom = match name {
-                _ if name.contains('/') => "escaped",
-                _ if name.starts_with('.') => "hidden-name",
-                _ => {
-                    return grader::Stop::Failed(Box::new(Failure {
-                        symptom: Symptom::WrongBytes,
-                        ..*failure
-                    }));
-                }
-            };
-            failure.because(symptom).into()
-        }
-        other => other,
-    }
+fn accepted<T>(verdict: Verdict<T>, name: &str) -> Verdict<T> {
+    let means = match name {
+        _ if name.contains('/') => Symptom::Named("escaped"),
+        _ if name.starts_with('.') => Symptom::Named("hidden-name"),
+        _ => Symptom::WrongBytes,
+    };
+    retold(verdict, |failure| {
+        matches!(failure.symptom, Symptom::WrongBytes | Symptom::Named(_)).then_some(means)
+    })
 }
 
 /// What is no regular file is neither served nor waited for, and nothing is stored through it.
@@ -187,17 +176,15 @@ pub fn not_a_file(check: &mut Check) -> Verdict {
     for name in names {
         let mut client = ask(&server, format!("GET {name}\n"))?;
         let refused = expect_err(&server, &mut client, &format!("GET {name}"));
-        refused.map_err(|stop| followed(stop, name))?;
+        followed(refused, name)?;
     }
     let before = outside.snapshot()?;
     for name in names {
-        let outcome = offer(&server, format!("PUT 5 {name}\n").as_bytes(), b"fresh")
-            .map_err(|stop| followed(stop, name))?;
-        folder.expect_file("a.txt", b"hello").map_err(|stop| followed(stop, name))?;
-        outside
-            .expect_file("outside", b"nobody's business")
-            .map_err(|stop| followed(stop, name))?;
-        outside.await_as(&server, &before, "nowhere").map_err(|stop| followed(stop, name))?;
+        let request = format!("PUT 5 {name}\n");
+        let outcome = followed(offer(&server, request.as_bytes(), b"fresh"), name)?;
+        followed(folder.expect_file("a.txt", b"hello"), name)?;
+        followed(outside.expect_file("outside", b"nobody's business"), name)?;
+        followed(outside.await_as(&server, &before, "nowhere"), name)?;
         // A link or a FIFO may give way to the file: nothing is written through it then either.
         if name == "sub" && outcome == Outcome::Taken {
             let expected = words::refuses(&server.name(), &format!("PUT 5 {name}"));
@@ -207,20 +194,15 @@ pub fn not_a_file(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-fn followed(stop: grader::Stop, name: &str) -> grader::Stop {
-    match stop {
-        // Nobody but the grader could open the other end, and a look inside cannot tell that of a FIFO.
-        grader::Stop::Failed(mut failure) if failure.symptom.is_silence() && name == "fifo" => {
-            failure.symptom = Symptom::Stalled;
-            grader::Stop::Failed(failure)
-        }
-        grader::Stop::Failed(failure)
-            if failure.symptom == Symptom::WrongBytes && name.starts_with("link") =>
-        {
-            failure.because("link-followed").into()
-        }
-        other => other,
-    }
+/// What it means that something was done with a name that is no regular file's.
+fn followed<T>(verdict: Verdict<T>, name: &str) -> Verdict<T> {
+    retold(verdict, |failure| match failure.symptom {
+        // Nobody but the grader could open the other end, and a look inside cannot tell that of a
+        // FIFO.
+        symptom if symptom.is_silence() && name == "fifo" => Some(Symptom::Stalled),
+        Symptom::WrongBytes if name.starts_with("link") => Some(Symptom::Named("link-followed")),
+        _ => None,
+    })
 }
 
 /// What the server will not do gets one line and the end.
@@ -234,13 +216,9 @@ pub fn bad_requests(check: &mut Check) -> Verdict {
     let requests: [&[u8]; 6] = [b"GET missing\n", b"FOO\n", b"LIST x\n", b"\n", b"GET\n", NO_TEXT];
     for request in requests {
         let mut client = ask(&server, request)?;
-        expect_refusal(check, &server, &mut client).map_err(|stop| match stop {
-            grader::Stop::Failed(failure)
-                if failure.symptom == Symptom::WrongBytes && request == NO_TEXT =>
-            {
-                failure.because("no-text-accepted").into()
-            }
-            other => other,
+        told_by(expect_refusal(check, &server, &mut client), |failure| {
+            let took_it = failure.symptom == Symptom::WrongBytes && request == NO_TEXT;
+            took_it.then_some("no-text-accepted")
         })?;
         client.expect_end()?;
     }

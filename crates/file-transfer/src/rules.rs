@@ -1,6 +1,6 @@
 //! The rules that hold for every program of the course, and the two sides of this one together.
 
-use grader::retell::{of_error_line, of_usage, told_as};
+use grader::retell::{of_error_line, of_usage, told_as, told_by};
 use grader::wording::file_transfer as words;
 use grader::{Check, Server, Stop, Symptom, Verdict};
 
@@ -24,10 +24,7 @@ pub fn ready_line(check: &mut Check) -> Verdict {
         // What a server says of a conversation it may say at its end.
         server.await_footprint(&footprint)?;
     }
-    server.expect_ready_line().map_err(|stop| match stop {
-        Stop::Failed(failure) => failure.because("log-on-stdout").into(),
-        other => other,
-    })
+    told_by(server.expect_ready_line(), |_| Some("log-on-stdout"))
 }
 
 /// Expects the ready line, and names what is wrong with it where more than "no line" or "another text" can be said.

@@ -69,7 +69,7 @@ fn expect_one_of(
         Ok(stored.contains(&came.as_slice()).then_some(()))
     });
     match settled {
-        Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {
+        Err(stop) if stop.is_silence() => {
             let [one, other] = [0, 1].map(|index| same(&versions[index], &came));
             let shown = folder.shown("same");
             let (expected, got) = words::mixture(&shown, one, other, came.len() as u64);

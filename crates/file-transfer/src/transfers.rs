@@ -4,7 +4,7 @@
 use grader::retell::{told_as, told_by};
 use grader::tcp::Buffers;
 use grader::wording::file_transfer as words;
-use grader::{Check, Connection, Failure, Program, Server, Stop, Symptom, Verdict};
+use grader::{Check, Connection, Failure, Program, Server, Symptom, Verdict};
 use sandbox::Disk;
 
 use crate::client::half_a_file;
@@ -90,11 +90,8 @@ pub fn overwrite(check: &mut Check) -> Verdict {
     expect_ok(&server, &mut client)?;
     folder.await_file(&server, "v", &new)?;
     watch.expect_one_step("v")?;
-    download.expect_bytes(&old[BEGUN_BYTES..]).map_err(|stop| match stop {
-        Stop::Failed(failure) if !failure.symptom.is_silence() => {
-            failure.because(WRITTEN_TO).into()
-        }
-        other => other,
+    told_by(download.expect_bytes(&old[BEGUN_BYTES..]), |failure| {
+        (!failure.symptom.is_silence()).then_some(WRITTEN_TO)
     })?;
     expect_get(&server, "v", &new)
 }
@@ -355,7 +352,7 @@ fn ends_early(check: &Check, server: &Server, folder: &Folder) -> Verdict {
     check.note(words::grader_cuts(&folder.shown("shrinks"), SHRUNK_BYTES));
     let rest = match client.read_to_end(WHOLE_BYTES as usize) {
         // That it waits for bytes that are gone concerns nobody but whoever cut the file.
-        Err(Stop::Failed(failure)) if failure.symptom.is_silence() => return Ok(()),
+        Err(stop) if stop.is_silence() => return Ok(()),
         rest => rest?,
     };
     if rest == vec![0; rest.len()] {

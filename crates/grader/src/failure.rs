@@ -41,6 +41,25 @@ impl Failure {
     }
 }
 
+impl Stop {
+    /// Whether it says no more than that something awaited did not come.
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.symptom.is_silence())
+    }
+
+    /// The same stop; a failure as `change` makes it. What is no failure stays as it is.
+    #[must_use]
+    pub fn changed(self, change: impl FnOnce(&mut Failure)) -> Self {
+        match self {
+            Self::Failed(mut failure) => {
+                change(&mut failure);
+                Self::Failed(failure)
+            }
+            other => other,
+        }
+    }
+}
+
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
         Self::Failed(Box::new(failure))

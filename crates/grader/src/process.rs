@@ -16,6 +16,7 @@ use crate::failure::{Failure, Stop, Symptom, Verdict};
 use crate::look;
 use crate::pattern::Pattern;
 use crate::record::What;
+use crate::result_lines::complete_lines;
 use crate::tcp::Connection;
 use crate::wording::steps;
 
@@ -444,19 +445,16 @@ pub(crate) fn unsupported<T>(result: std::io::Result<T>) -> Verdict<T> {
 
 /// A program that should have ended and did not: told as such, unless it printed without end.
 fn still_running(stop: Stop) -> Stop {
-    match stop {
-        Stop::Failed(mut failure) if failure.symptom == Symptom::TooLate => {
+    stop.changed(|failure| {
+        if failure.symptom == Symptom::TooLate {
             failure.symptom = Symptom::StillRunning;
-            Stop::Failed(failure)
         }
-        other => other,
-    }
+    })
 }
 
 /// The complete line of that number, without its newline.
 fn line(bytes: &[u8], number: usize) -> Option<&[u8]> {
-    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').skip(number);
-    lines.next().and_then(|line| line.strip_suffix(b"\n"))
+    complete_lines(bytes).nth(number)
 }
 
 impl Finished {

@@ -75,16 +75,10 @@ impl Program {
     ///
     /// A failure if it prints without end; the grader's error.
     pub fn await_footprint(&self, before: &Footprint) -> Verdict {
-        let began = Instant::now();
-        let goal = Goal { quick: true, who: None, ..Goal::of(self.index, String::new()) };
-        let waited = self.context.wait(&goal, || {
-            let enough = self.footprint()?.is_within(*before, 0);
-            Ok((enough || began.elapsed() > FOOTPRINT_PATIENCE).then_some(()))
-        });
-        match waited {
-            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => Ok(()),
-            Err(Stop::Unsupported(_)) | Ok(()) => Ok(()),
-            Err(other) => Err(other),
+        let is_back = || Ok(self.footprint()?.is_within(*before, 0));
+        match self.give_time(FOOTPRINT_PATIENCE, is_back) {
+            Err(Stop::Unsupported(_)) => Ok(()),
+            other => other,
         }
     }
 

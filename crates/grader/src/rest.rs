@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::context::Goal;
-use crate::failure::{Stop, Verdict};
+use crate::failure::Verdict;
 use crate::look::{self, View, Waiting};
 use crate::process::Program;
 
@@ -19,15 +19,25 @@ impl Program {
     ///
     /// A failure if it prints without end; the grader's error.
     pub fn await_rest(&self) -> Verdict {
+        let mut before = None;
+        self.give_time(PATIENCE, || {
+            Ok(self.context.has_ended(self.index) || self.rests(&mut before))
+        })
+    }
+
+    /// Waits until `enough` says so, and no longer than `patience`: that is no failure.
+    pub(crate) fn give_time(
+        &self,
+        patience: Duration,
+        mut enough: impl FnMut() -> Verdict<bool>,
+    ) -> Verdict {
         let began = Instant::now();
         let goal = Goal { quick: true, who: None, ..Goal::of(self.index, String::new()) };
-        let mut before = None;
-        let waited = self.context.wait(&goal, || {
-            let is_over = self.context.has_ended(self.index) || began.elapsed() > PATIENCE;
-            Ok((is_over || self.rests(&mut before)).then_some(()))
-        });
+        let waited = self
+            .context
+            .wait(&goal, || Ok((enough()? || began.elapsed() > patience).then_some(())));
         match waited {
-            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => Ok(()),
+            Err(stop) if stop.is_silence() => Ok(()),
             other => other,
         }
     }

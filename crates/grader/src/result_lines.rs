@@ -1,4 +1,4 @@
-//! The results of one program taken one after another, for what prints much: each byte is looked at once.
+//! The results that a program prints, line by line, while it runs.
 
 use crate::context::Goal;
 use crate::failure::{Failure, Stop, Symptom, Verdict};
@@ -7,13 +7,36 @@ use crate::process::Program;
 /// What stands before the address in a ready line, which is no result.
 const READY: &[u8] = b"listening on ";
 
-/// How far a check has read in what a program prints on standard output.
+/// The results of one program taken one after another, for what prints much: each byte is looked at
+/// once.
 pub struct ResultLines {
     program: Program,
     at: usize,
 }
 
 impl Program {
+    /// The complete lines that it printed so far, without newlines; a ready line is left out.
+    ///
+    /// # Errors
+    ///
+    /// A failure if it prints without end.
+    pub fn results(&self) -> Verdict<Vec<Vec<u8>>> {
+        Ok(results_in(&self.stdout_so_far()?).map(<[u8]>::to_vec).collect())
+    }
+
+    /// Waits for its result line `number`, counted from 0; a ready line is not counted. `expected`
+    /// says what should come, as the learner reads it.
+    ///
+    /// # Errors
+    ///
+    /// A failure if the line does not come.
+    pub fn await_result(&self, number: usize, expected: &str) -> Verdict<Vec<u8>> {
+        let goal = Goal::of(self.index, expected.to_owned());
+        self.context.wait(&goal, || {
+            Ok(self.with(|state| results_in(&state.stdout.bytes).nth(number).map(<[u8]>::to_vec)))
+        })
+    }
+
     /// Its results from here on: what stands on standard output so far is none, nor is a ready line that comes late.
     /// `most_bytes` may come in all; more is a failure.
     ///
@@ -82,4 +105,13 @@ impl ResultLines {
     ) -> Stop {
         self.program.context.fail(Failure::new(symptom, expected, got))
     }
+}
+
+/// The lines that have their newline, without it.
+pub(crate) fn complete_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"))
+}
+
+fn results_in(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    complete_lines(bytes).filter(|line| !line.starts_with(READY))
 }

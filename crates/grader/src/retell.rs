@@ -1,6 +1,21 @@
-//! Names of a module's own for failures that a step tells alike and a learner mends differently.
+//! Other symptoms, and names of a module's own, for failures that a step tells alike and a learner
+//! mends differently.
 
-use crate::failure::{Failure, Stop, Symptom, Verdict};
+use crate::failure::{Failure, Symptom, Verdict};
+
+/// Tells a failure by the symptom that `tell` finds for it, or as it was where it finds none.
+///
+/// # Errors
+///
+/// The failure.
+pub fn retold<T>(
+    verdict: Verdict<T>,
+    tell: impl FnOnce(&Failure) -> Option<Symptom>,
+) -> Verdict<T> {
+    verdict.map_err(|stop| {
+        stop.changed(|failure| failure.symptom = tell(failure).unwrap_or(failure.symptom))
+    })
+}
 
 /// Tells a failure by the name that `name` finds for it, or as it was where it finds none.
 ///
@@ -21,6 +36,15 @@ pub fn told_by<T>(
 /// The failure.
 pub fn told_as<T>(verdict: Verdict<T>, symptoms: &[Symptom], name: &'static str) -> Verdict<T> {
     told_by(verdict, |failure| symptoms.contains(&failure.symptom).then_some(name))
+}
+
+/// Tells a failure that says no more than that something awaited did not come by `symptom`.
+///
+/// # Errors
+///
+/// The failure.
+pub fn of_silence<T>(verdict: Verdict<T>, symptom: Symptom) -> Verdict<T> {
+    retold(verdict, |failure| failure.symptom.is_silence().then_some(symptom))
 }
 
 /// What stands on standard output, judged apart from what went over a socket: however it differs,
@@ -108,19 +132,10 @@ pub fn of_message<T>(
     })
 }
 
-fn retold<T>(verdict: Verdict<T>, tell: impl FnOnce(&Failure) -> Option<Symptom>) -> Verdict<T> {
-    verdict.map_err(|stop| match stop {
-        Stop::Failed(mut failure) => {
-            failure.symptom = tell(&failure).unwrap_or(failure.symptom);
-            Stop::Failed(failure)
-        }
-        other => other,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Stop;
 
     fn named(symptom: Symptom, got: &str, tell: impl Fn(Verdict) -> Verdict) -> &'static str {
         match tell(Err(Failure::new(symptom, "", got).into())) {
@@ -142,6 +157,22 @@ mod tests {
         assert_eq!(told(Symptom::Named("shortened"), 4, " a"), "trimmed");
         assert_eq!(told(Symptom::WrongBytes, 0, "HELLO"), "wrong-bytes");
         assert_eq!(told(Symptom::Stalled, 0, ""), "stalled");
+    }
+
+    #[test]
+    fn silence_is_told_by_what_it_means_and_nothing_else_is() {
+        let told = |symptom| named(symptom, "", |verdict| of_silence(verdict, Symptom::StillOpen));
+        assert_eq!(told(Symptom::Stalled), "still-open");
+        assert_eq!(told(Symptom::TooLate), "still-open");
+        assert_eq!(told(Symptom::Reset), "reset");
+    }
+
+    #[test]
+    fn what_is_no_failure_is_not_retold() {
+        assert!(matches!(of_silence(Ok(7), Symptom::StillOpen), Ok(7)));
+        let unsupported: Verdict = Err(Stop::Unsupported("no IPv6".to_owned()));
+        let told = retold(unsupported, |_| panic!("there is no failure to look at"));
+        assert!(matches!(told, Err(Stop::Unsupported(_))));
     }
 
     #[test]

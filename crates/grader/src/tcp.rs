@@ -20,6 +20,7 @@ use crate::look;
 use crate::pattern::Pattern;
 use crate::process::Program;
 use crate::record::{Lane, Sample, What};
+use crate::retell::of_silence;
 use crate::sockets;
 use crate::wording::steps;
 
@@ -505,7 +506,7 @@ impl Connection {
             Ok((is_over || began.elapsed() > STUCK_AFTER).then_some(()))
         });
         match looked {
-            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {}
+            Err(stop) if stop.is_silence() => {}
             Ok(()) => {}
             Err(other) => return Err(other),
         }
@@ -522,13 +523,7 @@ impl Connection {
     /// A failure if more bytes come, the connection stays open, or is reset.
     pub fn expect_end(&mut self) -> Verdict {
         let expected = steps::ends_stream(&self.lane.program);
-        let more = self.await_some(expected.clone()).map_err(|stop| match stop {
-            Stop::Failed(mut failure) if failure.symptom.is_silence() => {
-                failure.symptom = Symptom::StillOpen;
-                Stop::Failed(failure)
-            }
-            other => other,
-        })?;
+        let more = of_silence(self.await_some(expected.clone()), Symptom::StillOpen)?;
         if more {
             return Err(self.extra_bytes(&self.inbox[self.taken..], expected));
         }
@@ -622,7 +617,7 @@ impl Connection {
             Ok((is_over || began.elapsed() >= limit).then_some(is_over))
         });
         match waited {
-            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => Ok(false),
+            Err(stop) if stop.is_silence() => Ok(false),
             other => other,
         }
     }

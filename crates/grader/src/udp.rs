@@ -3,9 +3,8 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::event::PollFlags;
@@ -16,7 +15,9 @@ use crate::context::{Context, Goal};
 use crate::failure::{Failure, Stop, Symptom, Verdict};
 use crate::process::{Program, Server};
 use crate::record::{Lane, Sample, What};
+use crate::result_lines::complete_lines;
 use crate::retell::told_by;
+use crate::stamps::{self, Received};
 use crate::wording::{lab as words, steps};
 
 /// The most that one datagram carries over IPv4: 65,535 less the headers of IP and UDP (RFC 768, RFC 791).
@@ -96,7 +97,7 @@ impl DatagramPeer {
         let host = &wanted.ip().to_string();
         socket.set_nonblocking(true).context("set nonblocking")?;
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
-        ask_for_stamps(&socket);
+        stamps::ask_for(&socket);
         match socket.bind(&wanted.into()) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
@@ -168,8 +169,8 @@ impl DatagramPeer {
     /// The grader's error.
     pub fn answer(&mut self, program: &Program, datagram: &Datagram) -> Verdict {
         self.send_to(program, datagram.from, &datagram.bytes)?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let age = datagram.stamp.map_or(Duration::ZERO, |stamp| now.saturating_sub(stamp));
+        let age =
+            datagram.stamp.map_or(Duration::ZERO, |stamp| stamps::now().saturating_sub(stamp));
         if age > LATE_ANSWER {
             self.answered_late.push(datagram.bytes.clone());
         }
@@ -338,10 +339,12 @@ impl DatagramPeer {
 
     fn receive_now(&mut self) -> io::Result<Option<Datagram>> {
         loop {
-            match receive_stamped(&self.socket, &mut self.buffer) {
-                Ok(datagram) => {
-                    self.newest.clone_from(&datagram.bytes);
-                    return Ok(Some(datagram));
+            match stamps::receive(&self.socket, &mut self.buffer) {
+                Ok(Received { bytes, from, stamp }) => {
+                    let from = from.ok_or(io::ErrorKind::InvalidData)?;
+                    self.newest.clone_from(&bytes);
+                    let stamp = stamp.or_else(|| (!cfg!(target_os = "linux")).then(stamps::now));
+                    return Ok(Some(Datagram { bytes, from, stamp }));
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return Ok(None),
@@ -385,9 +388,8 @@ impl Datagram {
     ///
     /// A failure (`too-early` or `too-late`) that says how long it really was.
     pub fn expect_age(&self, least: Duration, most: Duration) -> Verdict {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let (Some(then), Ok(now)) = (self.stamp, now) else { return Ok(()) };
-        let age = now.saturating_sub(then);
+        let Some(then) = self.stamp else { return Ok(()) };
+        let age = stamps::now().saturating_sub(then);
         let symptom = match age {
             _ if age < least => Symptom::Named("too-early"),
             _ if age > most => Symptom::TooLate,
@@ -568,8 +570,7 @@ pub fn expect_at_any(peers: &mut [DatagramPeer], program: &Program, bytes: &[u8]
 /// A number that differs from grading to grading: with the same seed at the same time, two get different addresses and
 /// ports.
 fn chance() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    u64::from(now.map_or(0, |now| now.subsec_nanos())) ^ (u64::from(std::process::id()) << 12)
+    u64::from(stamps::now().subsec_nanos()) ^ (u64::from(std::process::id()) << 12)
 }
 
 /// A program that receives datagrams, and may print a line for each.
@@ -613,9 +614,7 @@ impl Server {
     /// A failure if it prints without end.
     pub fn heard(&self) -> Verdict<Vec<Vec<u8>>> {
         let printed = self.stdout_so_far()?;
-        let lines = printed.split_inclusive(|byte| *byte == b'\n');
-        let complete = lines.filter_map(|line| line.strip_suffix(b"\n"));
-        Ok(complete.filter_map(about_datagram).map(<[u8]>::to_vec).collect())
+        Ok(complete_lines(&printed).filter_map(about_datagram).map(<[u8]>::to_vec).collect())
     }
 
     /// Waits for the `number`-th line (from 0) about a datagram.
@@ -709,73 +708,4 @@ impl Drop for DatagramPeer {
     fn drop(&mut self) {
         self.context.keep_if_failing(&self.socket);
     }
-}
-
-#[cfg(target_os = "linux")]
-fn ask_for_stamps(socket: &Socket) {
-    let on: libc::c_int = 1;
-    // SAFETY: the option takes an int, which lives through the call. Where it fails, no stamps come.
-    unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_TIMESTAMPNS,
-            (&raw const on).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        );
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn ask_for_stamps(_socket: &Socket) {}
-
-#[cfg(not(target_os = "linux"))]
-fn receive_stamped(socket: &Socket, buffer: &mut [MaybeUninit<u8>]) -> io::Result<Datagram> {
-    let (count, from) = socket.recv_from(buffer)?;
-    // SAFETY: recv_from has written `count` bytes.
-    let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), count) }.to_vec();
-    let from = from.as_socket().ok_or(io::ErrorKind::InvalidData)?;
-    let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok();
-    Ok(Datagram { bytes, from, stamp })
-}
-
-/// One datagram with the time at which the kernel received it (recvmsg(2), cmsg(3)).
-#[cfg(target_os = "linux")]
-fn receive_stamped(socket: &Socket, buffer: &mut [MaybeUninit<u8>]) -> io::Result<Datagram> {
-    /// Room for the stamp, aligned as cmsg(3) wants it.
-    #[repr(C, align(8))]
-    struct Control([u8; 128]);
-
-    let mut control = Control([0; 128]);
-    let mut slice = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let mut stamp = None;
-    // SAFETY: all zeros is a valid msghdr, every pointer put into it lives through the call, and the kernel writes
-    // the sender's address and its length.
-    let (count, from) = unsafe {
-        socket2::SockAddr::try_init(|name, length| {
-            let mut message: libc::msghdr = std::mem::zeroed();
-            message.msg_name = name.cast();
-            message.msg_namelen = *length;
-            message.msg_iov = &raw mut slice;
-            message.msg_iovlen = 1;
-            message.msg_control = control.0.as_mut_ptr().cast();
-            message.msg_controllen = control.0.len();
-            let count = libc::recvmsg(socket.as_raw_fd(), &raw mut message, 0);
-            if count < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            *length = message.msg_namelen;
-            let header = libc::CMSG_FIRSTHDR(&raw const message);
-            if !header.is_null() && (*header).cmsg_type == libc::SCM_TIMESTAMPNS {
-                let time: libc::timespec = std::ptr::read_unaligned(libc::CMSG_DATA(header).cast());
-                let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
-                stamp = Some(Duration::new(time.tv_sec.unsigned_abs(), nanoseconds));
-            }
-            Ok(count.unsigned_abs())
-        })?
-    };
-    // SAFETY: recvmsg has written `count` bytes.
-    let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), count) }.to_vec();
-    let from = from.as_socket().ok_or(io::ErrorKind::InvalidData)?;
-    Ok(Datagram { bytes, from, stamp })
 }

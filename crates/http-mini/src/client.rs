@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
+use grader::retell::told_as;
 use grader::wording::http_mini as words;
 use grader::{Check, Finished, Stop, Symptom, Verdict};
 
 use crate::answer;
 use crate::peer::{self, Exchange, finish, ok, run, takes, with_status};
-use crate::visit::{WRONG_HEADER, told_as};
+use crate::visit::WRONG_HEADER;
 
 /// A chunked body, and what is in it: sizes beyond 9, letters in both cases, line ends that belong
 /// to the body.
@@ -62,7 +63,7 @@ fn expect_request(exchange: &Exchange, target: &str, hosts: &[&str]) -> Verdict 
         let told = fail(words::request_line(&wanted, &request.line));
         let is_else = request.line.starts_with("GET ") && request.line.ends_with(" HTTP/1.1");
         let name = if is_else { "another-target" } else { WRONG_HEADER.as_str() };
-        return told_as(told, WRONG_HEADER, name);
+        return told_as(told, &[WRONG_HEADER], name);
     }
     for line in request.bytes.split_inclusive(|byte| *byte == b'\n') {
         if !line.ends_with(b"\r\n") {
@@ -72,7 +73,7 @@ fn expect_request(exchange: &Exchange, target: &str, hosts: &[&str]) -> Verdict 
     let host: Vec<&str> = answer::all(&request.fields, "host").collect();
     if host.len() != 1 || !hosts.contains(&host[0]) {
         let told = fail(words::request_field("Host", hosts[0], &host));
-        return told_as(told, WRONG_HEADER, "another-host");
+        return told_as(told, &[WRONG_HEADER], "another-host");
     }
     let connections: Vec<&str> = answer::all(&request.fields, "connection").collect();
     let mut items = connections.iter().flat_map(|value| value.split(','));
@@ -133,7 +134,7 @@ pub fn chunked(check: &mut Check) -> Verdict {
     run(check, &ok(&[CHUNKED], &chunks), false)?.expect_status(&[0])?.expect_stdout(&body)?;
     run(check, &ok(&[CHUNKED], b"0\r\n\r\n"), false)?.expect_status(&[0])?.expect_stdout(b"")?;
     let both = ok(&["Content-Length: 5", CHUNKED], CHUNKS);
-    told_as(overruled(&run(check, &both, true)?), Symptom::WrongStdout, "length-first")
+    told_as(overruled(&run(check, &both, true)?), &[Symptom::WrongStdout], "length-first")
 }
 
 /// With a length as well the chunks hold, or the answer is none: RFC 9112, section 6.3, allows a
@@ -258,7 +259,7 @@ pub fn garbage(check: &mut Check) -> Verdict {
     for line in nearly {
         let answer = with_status(line, &["Content-Length: 2"], b"hi");
         let finished = run(check, &answer, true)?;
-        told_as(finished.expect_status(&[1]), Symptom::WrongStatus, "nearly-http")?
+        told_as(finished.expect_status(&[1]), &[Symptom::WrongStatus], "nearly-http")?
             .expect_some_error()?;
     }
     // A size that is none is garbage too, for a client that knows chunks.

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use grader::retell::of_silence;
 use grader::wording::http_mini as words;
 use grader::{Check, Connection, Finished, Listener, Program, Stop, Symptom, Verdict};
 
@@ -49,7 +50,8 @@ impl Exchange {
     pub fn accept(peer: &mut Listener, client: &Program) -> Verdict<Self> {
         let mut connection = peer.accept(client)?;
         let expected = words::sends_request(&client.name());
-        let bytes = connection.read_until(&expected, head_length).map_err(told_as_no_request)?;
+        let read = connection.read_until(&expected, head_length);
+        let bytes = of_silence(read, Symptom::Named("no-request"))?;
         if head_length(&bytes).is_none() {
             let got = words::ended_unanswered(false, &bytes);
             return connection.fail(Symptom::CutShort, expected, got);
@@ -89,13 +91,7 @@ impl Exchange {
 ///
 /// A failure if it goes on.
 pub fn finish(client: &Program) -> Verdict<Finished> {
-    client.finish().map_err(|stop| match stop {
-        Stop::Failed(mut failure) if failure.symptom.is_silence() => {
-            failure.symptom = Symptom::StillRunning;
-            Stop::Failed(failure)
-        }
-        other => other,
-    })
+    of_silence(client.finish(), Symptom::StillRunning)
 }
 
 /// Runs `get` against a peer that sends `answer`, and closes then if it `closes`.
@@ -148,14 +144,4 @@ pub fn with_status(line: &str, fields: &[&str], body: &[u8]) -> Vec<u8> {
 pub fn default_port(check: &mut Check) -> SocketAddr {
     let mut octet = || 1 + u8::try_from(check.random().below(250)).unwrap_or(1);
     SocketAddr::from(([127, octet(), octet(), octet()], 80))
-}
-
-fn told_as_no_request(stop: Stop) -> Stop {
-    match stop {
-        Stop::Failed(mut failure) if failure.symptom.is_silence() => {
-            failure.symptom = Symptom::Named("no-request");
-            Stop::Failed(failure)
-        }
-        other => other,
-    }
 }

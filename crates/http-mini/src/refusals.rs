@@ -1,10 +1,11 @@
 //! What the server refuses. Each request has one fault.
 
+use grader::retell::told_as;
 use grader::wording::http_mini::{self as words, head};
 use grader::{Check, Server, Stop, Symptom, Verdict};
 
 use crate::site::{Site, start};
-use crate::visit::{UNEXPECTED_STATUS, Visit, told_as};
+use crate::visit::{UNEXPECTED_STATUS, Visit};
 
 const GET: &str = "GET /hello.txt HTTP/1.1";
 const MALFORMED: &str = "GET  /hello.txt HTTP/1.1";
@@ -71,7 +72,7 @@ pub fn request_line(check: &mut Check) -> Verdict {
         let request = of_lines(&[line, &host]);
         let asked = words::line(line.as_bytes());
         let visit = answered(&server, &request, asked, &[400]);
-        told_as(visit, UNEXPECTED_STATUS, fault)?.expect_closed(&site.hello)?;
+        told_as(visit, &[UNEXPECTED_STATUS], fault)?.expect_closed(&site.hello)?;
     }
     Ok(())
 }
@@ -107,14 +108,14 @@ pub fn header_lines(check: &mut Check) -> Verdict {
         for fields in [[host.as_str(), line], [line, &host]] {
             let request = of_lines(&[GET, fields[0], fields[1]]);
             let refused = refuse(&site, &server, &request, words::request_with(line), &[400]);
-            told_as(refused, UNEXPECTED_STATUS, fault)?;
+            told_as(refused, &[UNEXPECTED_STATUS], fault)?;
         }
     }
     for folded in [" and more", "\tand more", " Accept: text/html"] {
         let asked = words::request_with(folded);
         let request = of_lines(&[GET, &host, "Accept: text/html", folded, "X: y"]);
         let refused = refuse(&site, &server, &request, asked, &[400]);
-        told_as(refused, UNEXPECTED_STATUS, "folded")?;
+        told_as(refused, &[UNEXPECTED_STATUS], "folded")?;
     }
     Ok(())
 }
@@ -125,14 +126,14 @@ pub fn host(check: &mut Check) -> Verdict {
     let host = format!("Host: {}", server.address());
     let asked = words::request_without("Host");
     let none = refuse(&site, &server, &of_lines(&[GET]), asked, &[400]);
-    told_as(none, UNEXPECTED_STATUS, "no-host")?;
+    told_as(none, &[UNEXPECTED_STATUS], "no-host")?;
     let two = words::request_with_two("Host");
     refuse(&site, &server, &of_lines(&[GET, &host, &host]), two.clone(), &[400])?;
     refuse(&site, &server, &of_lines(&[GET, &host, "Host: example.org"]), two, &[400])?;
     for line in ["Host: two words", "Host: example.org/path", "Host: example.org:7x"] {
         let asked = words::request_with(line);
         let refused = refuse(&site, &server, &of_lines(&[GET, line]), asked, &[400]);
-        told_as(refused, UNEXPECTED_STATUS, "not-a-host")?;
+        told_as(refused, &[UNEXPECTED_STATUS], "not-a-host")?;
     }
     for line in ["Host: example.org", "Host: localhost:8080", "Host: 127.0.0.1", "Host: [::1]:7000"]
     {
@@ -160,12 +161,12 @@ pub fn transfer_encoding(check: &mut Check) -> Verdict {
     let line = "Transfer-Encoding: gzip";
     let request = of_lines(&[GET, &host, line]);
     let refused = refuse(&site, &server, &request, words::request_with(line), &[501]);
-    told_as(refused, UNEXPECTED_STATUS, "another-coding")?;
+    told_as(refused, &[UNEXPECTED_STATUS], "another-coding")?;
     let both = words::request_with("Content-Length: 15, Transfer-Encoding: chunked");
     let fields = ["Content-Length: 15", "Transfer-Encoding: chunked"];
     let request = of_lines(&[GET, &host, fields[0], fields[1]]) + body;
     let refused = refuse(&site, &server, &request, both, &[400, 501]);
-    told_as(refused, UNEXPECTED_STATUS, "with-a-length")
+    told_as(refused, &[UNEXPECTED_STATUS], "with-a-length")
 }
 
 /// A length that is no number, or not one number.
@@ -183,7 +184,7 @@ pub fn content_length(check: &mut Check) -> Verdict {
         let asked = words::request_with(&format!("{first}, {second}"));
         let request = of_lines(&[GET, &host, &first, &second]) + "hello!";
         let refused = refuse(&site, &server, &request, asked, &[400]);
-        told_as(refused, UNEXPECTED_STATUS, "two-lengths")?;
+        told_as(refused, &[UNEXPECTED_STATUS], "two-lengths")?;
     }
     let line = "Content-Length: 99999999999999999999999";
     let request = of_lines(&[GET, &host, line]);
@@ -232,7 +233,7 @@ pub fn head_too_large(check: &mut Check) -> Verdict {
         let request = lines(&fields);
         let asked = words::request_of(request.len(), how);
         let served = answered(&server, &request, asked, &[200]);
-        told_as(served, UNEXPECTED_STATUS, "refused-early")?.leave()?;
+        told_as(served, &[UNEXPECTED_STATUS], "refused-early")?.leave()?;
     }
     let long = lines(&fields(50, 400));
     let unended = &long[..long.len() - 2];
@@ -265,10 +266,10 @@ fn too_large_for(
 ) -> Verdict {
     let mut visit = Visit::begin(server)?;
     let came = visit.ask_as_it_is(request.as_bytes(), asked);
-    let came = told_as(came, Symptom::CutShort, "ended-unanswered");
-    told_as(came, Symptom::Reset, "ended-unanswered")?;
+    let came = told_as(came, &[Symptom::CutShort], "ended-unanswered");
+    told_as(came, &[Symptom::Reset], "ended-unanswered")?;
     // A server that gave up waiting has waited for the end.
     let told = if visit.answer.status == 408 { "no-answer" } else { "not-refused" };
-    told_as(visit.expect_status(statuses).map(drop), UNEXPECTED_STATUS, told)?;
+    told_as(visit.expect_status(statuses).map(drop), &[UNEXPECTED_STATUS], told)?;
     expect_closed(&mut visit, site, server)
 }

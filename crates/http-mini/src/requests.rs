@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use grader::bytes::first_difference;
+use grader::retell::{of_silence, told_as};
 use grader::tcp::Buffers;
 use grader::wording::http_mini as words;
 use grader::{Check, Server, Stop, Symptom, Verdict};
@@ -10,7 +11,7 @@ use grader::{Check, Server, Stop, Symptom, Verdict};
 use crate::answer::{Answer, BodyEnd, field};
 use crate::refusals::of_lines;
 use crate::site::{Site, start};
-use crate::visit::{Visit, WRONG_HEADER, told_as, told_as_cut_short};
+use crate::visit::{Visit, WRONG_HEADER};
 
 /// A field that makes a head too large.
 const TOO_LARGE_BYTES: usize = 24_000;
@@ -42,7 +43,7 @@ pub fn get_file(check: &mut Check) -> Verdict {
     let mut visit = Visit::begin_with(&server, &small)?;
     visit.ask("GET /large.bin HTTP/1.1", &[])?;
     visit.expect_status(&[200])?.expect_field("Content-Length", &(2 << 20).to_string())?;
-    visit.connection.expect_pattern(&large).map_err(told_as_cut_short)?;
+    of_silence(visit.connection.expect_pattern(&large), Symptom::CutShort)?;
     visit.leave()
 }
 
@@ -132,7 +133,7 @@ pub fn content_type(check: &mut Check) -> Verdict {
     let visit = Visit::ask_once(&server, "GET /link.css HTTP/1.1", &[])?;
     if visit.answer.status == 200 {
         // Whether links are served at all is another check's.
-        told_as(expect_type(&visit, &["text/css"]), WRONG_HEADER, "type-of-the-goal")?;
+        told_as(expect_type(&visit, &["text/css"]), &[WRONG_HEADER], "type-of-the-goal")?;
     }
     visit.leave()
 }
@@ -182,7 +183,7 @@ pub fn date(check: &mut Check) -> Verdict {
         let asked = visit.ask_as_it_is(request.as_bytes(), words::request_with(&field));
         match asked {
             Ok(()) => {
-                told_as(expect_date(&visit), WRONG_HEADER, "rare-answer")?;
+                told_as(expect_date(&visit), &[WRONG_HEADER], "rare-answer")?;
                 visit.leave()?;
             }
             Err(Stop::Failed(_)) => {}
@@ -292,8 +293,8 @@ fn refused_head(server: &Server) -> Verdict {
             Err(Stop::Failed(_)) => continue,
             Err(other) => return Err(other),
         }
-        match told_as(expect_nothing_behind(&mut visit), Symptom::ExtraBytes, "refused-head") {
-            Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {}
+        match told_as(expect_nothing_behind(&mut visit), &[Symptom::ExtraBytes], "refused-head") {
+            Err(stop) if stop.is_silence() => {}
             other => other?,
         }
         visit.leave()?;

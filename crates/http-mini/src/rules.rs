@@ -1,11 +1,12 @@
 //! The rules that hold for every program of the course.
 
+use grader::retell::told_as;
 use grader::tcp::Buffers;
 use grader::{Check, Finished, Program, Server, Stop, Symptom, Verdict};
 
 use crate::peer::{Exchange, finish, ok, with_status};
 use crate::site::{NAME, Site, start};
-use crate::visit::{Visit, told_as};
+use crate::visit::Visit;
 
 /// The server says where it listens, in one line, and nothing else on standard output, also not of
 /// its conversations: not of a request, a refusal, or a client that resets. Whether these go well is
@@ -30,8 +31,8 @@ pub fn ready_line(check: &mut Check) -> Verdict {
         }
     }
     let (bad, none) = unlike_ready_line(&server)?;
-    let line = told_as(server.expect_ready_line(), Symptom::BadReadyLine, bad);
-    told_as(line, Symptom::NoReadyLine, none)
+    let line = told_as(server.expect_ready_line(), &[Symptom::BadReadyLine], bad);
+    told_as(line, &[Symptom::NoReadyLine], none)
 }
 
 /// How a bad ready line and one that is not there are told, where more can be said of them: an
@@ -73,7 +74,7 @@ pub fn cannot_serve(check: &mut Check) -> Verdict {
     let (_site, first) = start(check)?;
     for folder in [&format!("{NAME}/hello.txt"), "missing"] {
         let server = check.start(["serve", "127.0.0.1:0", folder])?;
-        let finished = server.finish_with(1).map_err(told_as_serving)?;
+        let finished = told_as_serving(server.finish_with(1))?;
         finished.expect_stdout(b"")?.expect_some_error()?;
     }
     let stranger = check.listen("127.0.0.1")?;
@@ -85,15 +86,9 @@ pub fn cannot_serve(check: &mut Check) -> Verdict {
 }
 
 /// A server that goes on without a folder has another fault than one that ends in another way.
-fn told_as_serving(stop: Stop) -> Stop {
-    match stop {
-        Stop::Failed(failure)
-            if failure.symptom.is_silence() || failure.symptom == Symptom::StillRunning =>
-        {
-            failure.because("serves-no-folder").into()
-        }
-        other => other,
-    }
+fn told_as_serving<T>(verdict: Verdict<T>) -> Verdict<T> {
+    let goes_on = [Symptom::Stalled, Symptom::TooLate, Symptom::StillRunning];
+    told_as(verdict, &goes_on, "serves-no-folder")
 }
 
 /// HOST may be a name, and a client tries each address that the name has: the one that answers may
@@ -194,7 +189,7 @@ fn expect_named(
     let stderr = String::from_utf8_lossy(failed.stderr());
     let lines = stderr.lines().filter(|line| !line.trim().is_empty()).count();
     let told = if lines == 1 { "nameless" } else { Symptom::WrongStderr.as_str() };
-    told_as(expect(failed).map(drop), Symptom::WrongStderr, told)
+    told_as(expect(failed).map(drop), &[Symptom::WrongStderr], told)
 }
 
 /// How a program ended, if it did and said that it failed.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::time::{Duration, Instant, SystemTime};
 
+use grader::retell::{told_as, told_by};
 use grader::wording::{http_mini as words, steps};
 use grader::{Check, Listener, Program, Server, Stop, Symptom, Verdict};
 
@@ -10,7 +11,7 @@ use crate::peer::{Exchange, finish, ok, run, with_status};
 use crate::refusals::expect_closed;
 use crate::requests::expect_date;
 use crate::site::{NAME, Site, start};
-use crate::visit::{CLOSED, UNEXPECTED_STATUS, Visit, WRONG_HEADER, told_as};
+use crate::visit::{CLOSED, UNEXPECTED_STATUS, Visit, WRONG_HEADER};
 
 /// The size of the file of which parts are asked for.
 const WHOLE_BYTES: usize = 1000;
@@ -57,7 +58,7 @@ pub fn not_modified(check: &mut Check) -> Verdict {
         let request = visit.request(line, &[&field]);
         visit.ask_as_it_is(request.as_bytes(), words::request_with(&field))?;
         let told = if date == same { "same-second" } else { UNEXPECTED_STATUS.as_str() };
-        told_as(visit.expect_status(&[status]).map(drop), UNEXPECTED_STATUS, told)?;
+        told_as(visit.expect_status(&[status]).map(drop), &[UNEXPECTED_STATUS], told)?;
         if status == 200 {
             visit.expect_body(&site.hello)?;
         } else {
@@ -139,10 +140,7 @@ pub fn ranges(check: &mut Check) -> Verdict {
 
 /// A server that gives no answer to a range that it did not expect.
 fn told_as_odd(verdict: Verdict) -> Verdict {
-    verdict.map_err(|stop| match stop {
-        Stop::Failed(failure) => failure.because("odd-range").into(),
-        other => other,
-    })
+    told_by(verdict, |_| Some("odd-range"))
 }
 
 fn ask_for_range(visit: &mut Visit, line: &str, range: &str) -> Verdict {
@@ -182,7 +180,7 @@ pub fn request_timeout(check: &mut Check) -> Verdict {
         return too_soon(&slow, sent_late);
     }
     if errors_are_dated {
-        told_as(expect_date(&silent), WRONG_HEADER, "no-date")?;
+        told_as(expect_date(&silent), &[WRONG_HEADER], "no-date")?;
     }
     expect_closed(&mut silent, &site, &server)
 }

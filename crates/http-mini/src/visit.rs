@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use grader::bytes::first_difference;
+use grader::retell::of_silence;
 use grader::tcp::{Buffers, End};
 use grader::wording::http_mini as words;
 use grader::{Connection, Server, Stop, Symptom, Verdict};
@@ -208,7 +209,8 @@ impl Visit {
                 let expected = words::body(&self.asked, length as u64);
                 let enough = |bytes: &[u8]| (bytes.len() >= length).then_some(length);
                 let read = self.connection.read_until(&expected, enough);
-                let body = read.map_err(told_as_cut_short)?;
+                // For the client it is the same whether the rest is missing or never comes.
+                let body = of_silence(read, Symptom::CutShort)?;
                 if body.len() == length {
                     return Ok(body);
                 }
@@ -344,16 +346,12 @@ impl Visit {
     /// A connection that ended is told as one that should have been kept after what was asked
     /// `before`.
     pub fn told_as_closed(&self, stop: Stop, before: &str) -> Stop {
-        match stop {
-            Stop::Failed(mut failure)
-                if matches!(failure.symptom, Symptom::CutShort | Symptom::Reset) =>
-            {
+        stop.changed(|failure| {
+            if matches!(failure.symptom, Symptom::CutShort | Symptom::Reset) {
                 failure.symptom = CLOSED;
                 failure.expected = words::keeps(&self.who, before);
-                Stop::Failed(failure)
             }
-            other => other,
-        }
+        })
     }
 
     /// The server as the learner knows it.
@@ -362,40 +360,14 @@ impl Visit {
     }
 }
 
-/// The same verdict; a failure of the symptom `from` is told by one that only this check can name.
-///
-/// # Errors
-///
-/// As `verdict`.
-pub fn told_as<T>(verdict: Verdict<T>, from: Symptom, to: &'static str) -> Verdict<T> {
-    verdict.map_err(|stop| match stop {
-        Stop::Failed(failure) if failure.symptom == from => failure.because(to).into(),
-        other => other,
-    })
-}
-
-/// Silence in the middle of a body: for the client it is the same whether the rest is missing or
-/// never comes.
-pub fn told_as_cut_short(stop: Stop) -> Stop {
-    match stop {
-        Stop::Failed(mut failure) if failure.symptom.is_silence() => {
-            failure.symptom = Symptom::CutShort;
-            Stop::Failed(failure)
-        }
-        other => other,
-    }
-}
-
 /// Silence where an answer was awaited, with what came before it.
 fn told_as_silence(stop: Stop, came: &[u8]) -> Stop {
-    match stop {
-        Stop::Failed(mut failure) if failure.symptom.is_silence() => {
+    stop.changed(|failure| {
+        if failure.symptom.is_silence() {
             failure.symptom = NO_ANSWER;
             if !came.is_empty() {
                 failure.got = format!("{}; then {}", words::no_end_of_head(came), failure.got);
             }
-            Stop::Failed(failure)
         }
-        other => other,
-    }
+    })
 }

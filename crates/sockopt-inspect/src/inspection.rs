@@ -200,7 +200,7 @@ pub(crate) fn printed_to_the_end(program: &Program) -> Verdict<Vec<u8>> {
 }
 
 /// Whether a program that should have ended has not.
-pub(crate) fn goes_on(failure: &Failure) -> bool {
+fn goes_on(failure: &Failure) -> bool {
     failure.symptom.is_silence() || failure.symptom == Symptom::StillRunning
 }
 
@@ -221,29 +221,19 @@ fn without_socket(program: &Program, arguments: &[&str]) -> Stop {
     }
 }
 
-/// The same failure under a name of its own, if it has this symptom.
-pub(crate) fn told_as(stop: Stop, symptom: Symptom, mistake: &'static str) -> Stop {
-    match stop {
-        Stop::Failed(failure) if failure.symptom == symptom => failure.because(mistake).into(),
-        other => other,
-    }
-}
-
 /// The same failure, with the command line that it is about.
 pub(crate) fn on(arguments: &[&str], stop: Stop) -> Stop {
-    let Stop::Failed(mut failure) = stop else { return stop };
-    failure.expected = sockopt::on(arguments, &failure.expected);
-    Stop::Failed(failure)
+    stop.changed(|failure| failure.expected = sockopt::on(arguments, &failure.expected))
 }
 
 /// A program that ended with a status of its own has not reported, but failed.
 pub(crate) fn ended_instead(program: &Program, stop: Stop) -> Stop {
-    let Stop::Failed(mut failure) = stop else { return stop };
     let has_failed = |finished: Finished| finished.status().is_some_and(|status| status != 0);
-    if failure.symptom == Symptom::Exited && program.finish().is_ok_and(has_failed) {
-        failure.symptom = Symptom::WrongStatus;
-    }
-    Stop::Failed(failure)
+    stop.changed(|failure| {
+        if failure.symptom == Symptom::Exited && program.finish().is_ok_and(has_failed) {
+            failure.symptom = Symptom::WrongStatus;
+        }
+    })
 }
 
 /// Waits for the report and the program's end, and gives all that it printed.
@@ -257,12 +247,8 @@ pub(crate) fn whole_output(program: &Program, wanted: &[&str]) -> Verdict<Vec<u8
     let lines: Vec<_> = printed.split(|byte| *byte == b'\n').map(read_line).collect();
     let is_whole = wanted.iter().all(|name| lines.iter().any(|(own, _)| own == name));
     if !is_whole && let Ok(finished) = program.finish() {
-        finished.expect_status(&[0]).map_err(|stop| match stop {
-            Stop::Failed(mut failure) => {
-                failure.expected = sockopt::reports(&program.name());
-                Stop::Failed(failure)
-            }
-            other => other,
+        finished.expect_status(&[0]).map_err(|stop| {
+            stop.changed(|failure| failure.expected = sockopt::reports(&program.name()))
         })?;
     }
     Ok(printed)

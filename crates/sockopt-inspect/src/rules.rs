@@ -1,13 +1,12 @@
 //! How the program begins and ends: its command line, what it refuses, and when it closes the
 //! socket.
 
+use grader::retell::{of_silence, told_as, told_by};
 use grader::wording::sockopt;
 use grader::{Check, Connection, Failure, Finished, Program, Stop, Symptom, Verdict};
 use socket2::Type;
 
-use crate::inspection::{
-    NOT_THE_TRUTH, TCP_LINES, ended_instead, goes_on, on, printed_to_the_end, report, told_as,
-};
+use crate::inspection::{NOT_THE_TRUTH, TCP_LINES, ended_instead, on, printed_to_the_end, report};
 use crate::truth::{self, Truth};
 
 /// The broadcast address of the loopback network, with the port of the discard service: nothing is
@@ -15,7 +14,7 @@ use crate::truth::{self, Truth};
 pub(crate) const BROADCAST_ADDRESS: &str = "127.255.255.255:9";
 
 /// The symptom of a program that should have refused, and did not.
-const WENT_ON: &str = "went-on";
+const WENT_ON: Symptom = Symptom::Named("went-on");
 
 /// Waits for the beginning of the report.
 ///
@@ -60,7 +59,7 @@ fn expect_refusal(check: &mut Check, arguments: &[&str], statuses: &[i32]) -> Ve
     let finished = check.start(arguments)?.finish()?;
     if finished.status() == Some(0) {
         let (expected, got) = sockopt::went_on(arguments, statuses);
-        return Err(Failure::new(Symptom::WrongStatus, expected, got).because(WENT_ON).into());
+        return Err(Failure::new(WENT_ON, expected, got).into());
     }
     finished.expect_status(statuses).map_err(|stop| on(arguments, stop))?;
     finished.expect_some_error().map_err(|stop| on(arguments, stop))?;
@@ -74,9 +73,8 @@ pub fn refusal(check: &mut Check) -> Verdict {
     let refused = ["tcp", &nobody.address().to_string()];
     expect_refusal(check, &refused, &[1])?.expect_stdout(b"")?;
     expect_broadcast_here()?;
-    expect_refusal(check, &["udp", BROADCAST_ADDRESS], &[1])
-        .map_err(|stop| told_as(stop, Symptom::Named(WENT_ON), "broadcast-allowed"))?
-        .expect_stdout(b"")?;
+    let refused = expect_refusal(check, &["udp", BROADCAST_ADDRESS], &[1]);
+    told_as(refused, &[WENT_ON], "broadcast-allowed")?.expect_stdout(b"")?;
     Ok(())
 }
 
@@ -108,9 +106,8 @@ pub fn bad_options(check: &mut Check) -> Verdict {
     ];
     for (options, mistake) in bad {
         for arguments in options {
-            let refused = expect_refusal(check, arguments, &[2])
-                .map_err(|stop| told_as(stop, Symptom::Named(WENT_ON), mistake))?;
-            expect_named(arguments, &refused)?;
+            let refused = expect_refusal(check, arguments, &[2]);
+            expect_named(arguments, &told_as(refused, &[WENT_ON], mistake)?)?;
         }
     }
     Ok(())
@@ -182,25 +179,14 @@ pub fn stays_open(check: &mut Check) -> Verdict {
     ];
     for (piece, mistake) in pieces {
         program.write_stdin(piece)?;
-        expect_open(&program, &mut connection).map_err(|stop| match (stop, mistake) {
-            (Stop::Failed(failure), Some(mistake)) if has_ended(&failure) => {
-                failure.because(mistake).into()
-            }
-            (other, _) => other,
-        })?;
+        let open = expect_open(&program, &mut connection);
+        told_by(open, |failure| mistake.filter(|_| has_ended(failure)))?;
     }
     program.close_stdin();
-    let finished = program.finish().map_err(|stop| match stop {
-        Stop::Failed(mut failure) if goes_on(&failure) => {
-            failure.symptom = Symptom::StillRunning;
-            Stop::Failed(failure)
-        }
-        other => other,
-    })?;
-    finished.expect_status(&[0]).map_err(|stop| match stop {
-        // Whoever reads all of it as text fails only when the end has come.
-        Stop::Failed(failure) if failure.got.contains("UTF-8") => failure.because("no-text").into(),
-        other => other,
+    let finished = of_silence(program.finish(), Symptom::StillRunning)?;
+    // Whoever reads all of it as text fails only when the end has come.
+    told_by(finished.expect_status(&[0]), |failure| {
+        failure.got.contains("UTF-8").then_some("no-text")
     })?;
     connection.expect_end()
 }
@@ -239,9 +225,8 @@ pub fn usage(check: &mut Check) -> Verdict {
     for arguments in wrong {
         expect_refusal(check, arguments, &[2])?.expect_stdout(b"")?;
     }
-    expect_refusal(check, &two_addresses, &[2])
-        .map_err(|stop| told_as(stop, Symptom::Named(WENT_ON), "second-address"))?
-        .expect_stdout(b"")?;
+    let refused = expect_refusal(check, &two_addresses, &[2]);
+    told_as(refused, &[WENT_ON], "second-address")?.expect_stdout(b"")?;
     for arguments in [["tcp", "127.0.0.1:port"], ["udp", "127.0.0.1:70000"]] {
         expect_refusal(check, &arguments, &[1, 2])?.expect_stdout(b"")?;
     }

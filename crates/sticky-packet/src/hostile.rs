@@ -5,7 +5,7 @@ use grader::{Check, Program, Stop, Symptom, Verdict};
 
 use crate::frames::{BOTH, Framing, line_for};
 use crate::receive::MOST_MESSAGE_BYTES;
-use crate::receiver::{Receiver, expect_any_end, is_ending, retold};
+use crate::receiver::{Receiver, expect_any_end, is_ending};
 
 const MIB: u64 = 1 << 20;
 /// What a receiver's address space may grow by for a header of four bytes.
@@ -40,7 +40,10 @@ fn told_by_its_end(
         failure.got = format!("{}\n{}", failure.got, ended.got);
     }
     let ended = failure.symptom == Symptom::Exited;
-    retold(Stop::Failed(failure), |failure| ended.then(|| tell(&failure.got)).flatten())
+    match ended.then(|| tell(&failure.got)).flatten() {
+        Some(mistake) => failure.because(mistake).into(),
+        None => Stop::Failed(failure),
+    }
 }
 
 /// The mistake of a receiver that asks for the peer of a connection which has none any more.
@@ -118,7 +121,7 @@ fn four_gibibytes(check: &mut Check) -> Verdict {
     // The line says that whatever a conversation needs (a thread, a buffer) has been reserved. That it comes in time is
     // judged elsewhere.
     let kept = match receiver.expect_message("ok") {
-        Err(Stop::Failed(failure)) if failure.symptom.is_silence() => false,
+        Err(stop) if stop.is_silence() => false,
         other => other.map(|()| true)?,
     };
     let before = receiver.server.peak_address_space_bytes()?;

@@ -1,10 +1,11 @@
 //! What the receiver promises of messages, however they arrive.
 
+use grader::retell::of_silence;
 use grader::wording::{steps, sticky_packet};
 use grader::{Check, Symptom, Verdict};
 
 use crate::frames::{BOTH, Framing, line_for, text_of};
-use crate::receiver::{Receiver, instead_of_silence, is_ending, rejected};
+use crate::receiver::{Receiver, is_ending, rejected};
 
 /// The longest message, in bytes.
 pub(crate) const MOST_MESSAGE_BYTES: usize = 1 << 20;
@@ -120,7 +121,7 @@ pub fn as_they_complete(check: &mut Check) -> Verdict {
         let next = framing.frame("four");
         let (begun, last_byte) = next.split_at(next.len() - 1);
         sender.send(&[&framing.frame("three"), begun].concat())?;
-        receiver.expect_message("three").map_err(|stop| instead_of_silence(stop, "held-back"))?;
+        of_silence(receiver.expect_message("three"), Symptom::Named("held-back"))?;
         sender.send(last_byte)?;
         receiver.expect_message("four")?;
     }

@@ -1,8 +1,9 @@
 //! A receiver at work: its senders are the grader's, and its lines are read one after another.
 
 use grader::bytes::first_difference;
+use grader::retell::of_silence;
 use grader::wording::{steps, sticky_packet};
-use grader::{Check, Connection, Failure, Program, ResultLines, Server, Stop, Symptom, Verdict};
+use grader::{Check, Connection, Program, ResultLines, Server, Stop, Symptom, Verdict};
 
 use crate::frames::{Framing, line_for};
 
@@ -134,7 +135,7 @@ impl Receiver {
     pub(crate) fn expect_rejection(&mut self) -> Verdict<String> {
         let expected = sticky_packet::rejects(&self.server.name());
         // One that takes the message says nothing, or prints it.
-        let came = self.next(&expected).map_err(|stop| instead_of_silence(stop, "not-rejected"))?;
+        let came = of_silence(self.next(&expected), Symptom::Named("not-rejected"))?;
         if came.starts_with("rejected") {
             return Ok(came);
         }
@@ -164,30 +165,7 @@ fn named(mistake: Option<&'static str>) -> Symptom {
     mistake.map_or(Symptom::WrongStdout, Symptom::Named)
 }
 
-/// The same failure under a name of its own, if it says no more than that nothing came.
-pub(crate) fn instead_of_silence(stop: Stop, mistake: &'static str) -> Stop {
-    retold(stop, |failure| failure.symptom.is_silence().then_some(mistake))
-}
-
-/// The same failure under the name of the mistake that `tell` sees in it, if it sees one.
-pub(crate) fn retold(stop: Stop, tell: impl FnOnce(&Failure) -> Option<&'static str>) -> Stop {
-    match stop {
-        Stop::Failed(failure) => match tell(&failure) {
-            Some(mistake) => failure.because(mistake).into(),
-            None => Stop::Failed(failure),
-        },
-        other => other,
-    }
-}
-
 /// Expects that the program ends the connection, by a FIN or a reset.
 pub(crate) fn expect_any_end(sender: &mut Connection) -> Verdict {
-    match sender.await_any_end() {
-        Ok(_) => Ok(()),
-        Err(Stop::Failed(mut failure)) if failure.symptom.is_silence() => {
-            failure.symptom = Symptom::StillOpen;
-            Err(Stop::Failed(failure))
-        }
-        Err(other) => Err(other),
-    }
+    of_silence(sender.await_any_end(), Symptom::StillOpen).map(drop)
 }

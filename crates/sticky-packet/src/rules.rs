@@ -1,10 +1,11 @@
 //! The rules that hold for every program of the course.
 
+use grader::retell::told_by;
 use grader::wording::sticky_packet;
 use grader::{Check, Stop, Symptom, Verdict};
 
 use crate::frames::{Framing, line_for};
-use crate::receiver::{Receiver, is_result, retold};
+use crate::receiver::{Receiver, is_result};
 
 /// The receiver says where it listens, in one line, and then prints results only. Whether these are right is for other
 /// checks to say.
@@ -12,10 +13,8 @@ pub fn ready_line(check: &mut Check) -> Verdict {
     let mut receiver = Receiver::start(check, Framing::Length)?;
     let real = receiver.server.address();
     let elsewhere = receiver.server.first_line_address()?.is_some_and(|said| said != real);
-    receiver
-        .server
-        .expect_ready_line()
-        .map_err(|stop| retold(stop, |_| elsewhere.then_some("ready-line-with-another-address")))?;
+    let ready = receiver.server.expect_ready_line();
+    told_by(ready, |_| elsewhere.then_some("ready-line-with-another-address"))?;
     for _ in 0..2 {
         if let Err(Stop::Error(error)) = converse(&mut receiver) {
             return Err(error.into());

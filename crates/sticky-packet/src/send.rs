@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use grader::bytes::first_difference;
+use grader::retell::of_silence;
 use grader::tcp::Arrival;
 use grader::wording::{steps, sticky_packet};
 use grader::{Check, Connection, Program, Stop, Symptom, Verdict};
 
 use crate::frames::Framing;
-use crate::receiver::instead_of_silence;
 
 /// The least pause between two messages that counts as 100 ms.
 const LEAST_GAP: Duration = Duration::from_millis(90);
@@ -71,7 +71,7 @@ pub fn delimiter(check: &mut Check) -> Verdict {
     let expected = Framing::Delimiter.frames(&messages);
     expect_sent(check, &sender, &mut connection, &expected, |_| None)?;
     connection.expect_end()?;
-    sender.finish_with(0).map_err(|stop| instead_of_silence(stop, "waits"))?;
+    of_silence(sender.finish_with(0), Symptom::Named("waits"))?;
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! What the client promises.
 
+use grader::retell::{of_stdout, told_as};
 use grader::{Check, Connection, Finished, Program, Symptom, Verdict};
 
-use crate::mistakes::{of_binary_stdout, of_stdout, of_text_reader, told_as};
+use crate::mistakes::{of_binary_stdout, of_text_reader};
 
 /// No multiple of any usual buffer size, so that the last read of standard input does not fill a buffer.
 const STDIN_BYTES: u64 = 150_001;

@@ -1,8 +1,8 @@
 //! The rules that hold for every program of the course.
 
+use grader::retell::{of_stdout, told_as};
 use grader::{Check, Server, Stop, Symptom, Verdict};
 
-use crate::mistakes::{of_stdout, told_as};
 use crate::server::{converse, start};
 
 /// The server says where it listens, in one line, and nothing else on standard output, also not of its conversations.

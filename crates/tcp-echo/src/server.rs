@@ -1,9 +1,10 @@
 //! What the server promises.
 
+use grader::retell::told_as;
 use grader::tcp::Buffers;
 use grader::{Check, Connection, Server, Symptom, Verdict};
 
-use crate::mistakes::{of_early_end, told_as};
+use crate::mistakes::of_early_end;
 
 /// Every check of the server begins so: any free port, and the address taken from the ready line.
 const ANY_PORT: [&str; 2] = ["server", "127.0.0.1:0"];

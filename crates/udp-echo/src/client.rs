@@ -7,7 +7,7 @@ use grader::udp::{Datagram, DatagramPeer, MOST_BYTES};
 use grader::wording::steps;
 use grader::{Check, Failure, Program, Symptom, Verdict};
 
-use crate::mistakes::{of_time_limit, of_tries, tries_too_late};
+use crate::mistakes::{of_time_limit, of_tries};
 
 /// Two sends of one message are 500 ms apart; a clock that ticks coarsely may take a little off.
 const LEAST_GAP: Duration = Duration::from_millis(450);
@@ -59,7 +59,8 @@ pub fn retry(check: &mut Check) -> Verdict {
             return Ok(());
         }
     }
-    Err(tries_too_late(MOST_GAP, best).into())
+    let (expected, got) = steps::second_try(MOST_GAP, best);
+    Err(Failure::new(Symptom::Named("tries-too-late"), expected, got).into())
 }
 
 /// How long after the first try the second one came; none at all where the kernel gives no stamps.

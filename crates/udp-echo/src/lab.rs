@@ -255,7 +255,7 @@ fn await_answers(lab: &Lab<'_>, server: &Server, there: &Host) -> Verdict {
         Ok(is_complete.then_some(()))
     });
     match answered {
-        Err(Stop::Failed(failure)) if failure.symptom.is_silence() => {
+        Err(stop) if stop.is_silence() => {
             let Some((bytes, tally)) = unanswered(lab, there) else { return Ok(()) };
             lab.focus_on(&bytes);
             let (expected, got) = words::answers(&bytes, tally.arrived, tally.answers.len());

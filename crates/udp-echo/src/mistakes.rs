@@ -1,9 +1,7 @@
 //! Mistakes that a step tells alike and a learner mends differently.
 
-use std::time::Duration;
-
 use grader::retell::{told_as, told_by};
-use grader::{DatagramPeer, Failure, Symptom, Verdict};
+use grader::{DatagramPeer, Symptom, Verdict};
 
 /// A client that ended since its time limit struck: the kernel calls that EAGAIN, "try again", and Rust `WouldBlock`.
 pub(crate) fn of_time_limit<T>(verdict: Verdict<T>) -> Verdict<T> {
@@ -46,12 +44,4 @@ pub(crate) fn of_lost_tail<T>(verdict: Verdict<T>, came: &[u8], sent: &[u8]) -> 
     let at_a_zero = sent.get(came.len()) == Some(&0) && !came.contains(&0);
     let name = if at_a_zero { "ends-at-a-zero" } else { "tail-lost" };
     told_as(verdict, &[Symptom::Named("shortened")], name)
-}
-
-/// How much later than it should the second try came at the best.
-pub(crate) fn tries_too_late(most: Duration, gap: Duration) -> Failure {
-    let (most, gap) = (most.as_millis(), gap.as_millis());
-    let expected = format!("the second try 500 ms after the first, {most} ms at the most");
-    let got = format!("it came {gap} ms after the first, and in no run sooner");
-    Failure::new(Symptom::Named("tries-too-late"), expected, got)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use clap::Args;
 
 use super::score::{Rules, Verdict};
 use crate::assignment::Assignment;
@@ -31,17 +32,29 @@ pub struct Entry {
     pub verdict: Verdict,
 }
 
+/// Which class it is, and by what its points count; the same in `export` and `report`.
+#[derive(Debug, Args)]
+pub struct Graded {
+    /// The folder that `batch` wrote the results to.
+    #[arg(value_name = "RESULTS")]
+    pub results: PathBuf,
+    /// The assignment whose points, extra checks and late policy count [default: the one the class
+    /// was graded with, which `batch` keeps as RESULTS/assignment.toml].
+    #[arg(long, value_name = "FILE")]
+    pub assignment: Option<PathBuf>,
+    /// A CSV file that says who is in the class, by name, email, id or username.
+    #[arg(long, value_name = "FILE")]
+    pub roster: Option<PathBuf>,
+}
+
 impl Class {
-    /// The class whose results lie in `folder`.
+    /// The class whose results lie in the folder that is given.
     ///
     /// # Errors
     ///
     /// The folder holds no results, or the assignment or the roster cannot be used.
-    pub fn find(
-        folder: &Path,
-        assignment: Option<&Path>,
-        roster: Option<&Path>,
-    ) -> anyhow::Result<Self> {
+    pub fn find(graded: &Graded) -> anyhow::Result<Self> {
+        let folder = &graded.results;
         if !folder.is_dir() {
             bail!(
                 "there is no folder {}; give the folder that `cargo xtask batch --out` wrote to",
@@ -51,7 +64,7 @@ impl Class {
         let runs = runs(folder)?;
         let paths = result_paths(folder)?;
         let kept = folder.join(ASSIGNMENT_FILE);
-        let assignment = match assignment {
+        let assignment = match &graded.assignment {
             Some(path) => Assignment::load(path)?,
             None if kept.is_file() => Assignment::load(&kept)?,
             None => plain(&runs, &paths)?,
@@ -61,9 +74,9 @@ impl Class {
         // A shard and the whole that it was merged into name the same.
         let open: BTreeSet<&String> = named.filter(|name| !known.contains(*name)).collect();
         let open = open.into_iter().cloned().collect();
-        let roster = roster.map(Roster::load).transpose()?;
+        let roster = graded.roster.as_deref().map(Roster::load).transpose()?;
         let rules = Rules::of(assignment)?;
-        let class = Self { folder: folder.to_path_buf(), paths, rules, roster, open };
+        let class = Self { folder: folder.clone(), paths, rules, roster, open };
         class.refuse_strays()?;
         Ok(class)
     }

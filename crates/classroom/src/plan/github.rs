@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::{Plan, Written, shell, yaml};
+use super::{Plan, Written, fill, shell, yaml};
 
 /// The workflow's name in the plan.
 const FILE: &str = "grade.yml";
@@ -58,73 +58,19 @@ pub fn write(plan: &Plan) -> anyhow::Result<Written> {
         ),
         format!("{cargo} -- merge shards/* --out merged"),
     ];
-    let text = format!(
-        r#"# Grades {shown_title}: {submissions} submissions in {shards} shards.
-#
-# It runs from .github/workflows/ of the default branch. Keep the repository private: it holds what
-# learners handed in, and the artifacts hold their points. "Re-run failed jobs" starts only those
-# shards again that are not whole, and each goes on where it was.
-name: {name}
-on: workflow_dispatch
-permissions:
-  contents: read
-jobs:
-  grade:
-    runs-on: ubuntu-latest
-    strategy:
-      fail-fast: false
-      matrix:
-        shard: [{numbers}]
-    steps:
-      - uses: actions/checkout@v6
-        with:
-          persist-credentials: false
-      - name: Allow the namespaces that keep submissions apart
-        run: sudo sysctl --ignore --write kernel.apparmor_restrict_unprivileged_userns=0
-      - name: Take what an earlier attempt has graded
-        if: ${{{{ github.run_attempt > 1 }}}}
-        continue-on-error: true
-        uses: actions/download-artifact@v8
-        with:
-          name: shard-${{{{ matrix.shard }}}}
-          path: results
-      - name: Grade
-        timeout-minutes: {MINUTES}
-        run: {batch}
-      - name: Keep what is graded
-        if: ${{{{ always() }}}}
-        uses: actions/upload-artifact@v7
-        with:
-          name: shard-${{{{ matrix.shard }}}}
-          path: results
-          overwrite: true
-  merge:
-    needs: grade
-    if: ${{{{ !cancelled() }}}}
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v6
-        with:
-          persist-credentials: false
-      - uses: actions/download-artifact@v8
-        with:
-          pattern: shard-*
-          path: shards
-      - name: Merge
-        run: {merge}
-      - name: Keep the whole
-        if: ${{{{ always() }}}}
-        uses: actions/upload-artifact@v7
-        with:
-          name: results
-          path: merged
-          overwrite: true
-"#,
-        name = yaml(&format!("grade {shown_title}"))?,
-        numbers = numbers.join(", "),
-        batch = yaml(&batch)?,
-        merge = yaml(&merge)?,
-    );
+    let text = fill(
+        include_str!("files/grade.yml"),
+        &[
+            ("TITLE", &shown_title),
+            ("SUBMISSIONS", submissions),
+            ("SHARDS", shards),
+            ("NAME", &yaml(&format!("grade {shown_title}"))?),
+            ("NUMBERS", &numbers.join(", ")),
+            ("MINUTES", &MINUTES),
+            ("BATCH", &yaml(&batch)?),
+            ("MERGE", &yaml(&merge)?),
+        ],
+    )?;
     let shown = plan.folder.display();
     let next = format!(
         "next: copy {shown}/{FILE} to {}/.github/workflows/, commit both and the submissions to a \

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, bail};
 
-use super::{MEMORY_GIB, Plan, Written, shell, yaml};
+use super::{MEMORY_GIB, Plan, Written, fill, shell, yaml};
 
 /// The manifest's name in the plan.
 const FILE: &str = "job.yaml";
@@ -31,86 +31,23 @@ pub fn write(plan: &Plan, image: &str, claim: &str) -> anyhow::Result<Written> {
         "exec target/debug/classroom batch {class} --out {VOLUME}/results \
          --shard \"$((JOB_COMPLETION_INDEX + 1))/{shards}\" --jobs {jobs} {options}"
     );
-    let (command, image, memory) = (yaml(&command)?, yaml(image)?, jobs * MEMORY_GIB);
-    let text = format!(
-        r#"# Grades {title}: {submissions} submissions in {shards} shards.
-#
-# The image has the course in /course and Rust; from the course's folder this makes one:
-#
-#   FROM rust:{rust}
-#   COPY . /course
-#   WORKDIR /course
-#   RUN cargo fetch && cargo build --package classroom
-#
-# The claim `{claim}` holds the submissions, as {shown}, and this folder, as plan; the results come
-# to results. Shards on several nodes need one that several nodes may write to (ReadWriteMany).
-#
-#   kubectl create -f {FILE}
-#   kubectl replace --force -f {FILE}    # again; each shard goes on where it was
-apiVersion: batch/v1
-kind: Job
-metadata:
-  name: grade-{slug}
-spec:
-  completionMode: Indexed
-  completions: {shards}
-  parallelism: {shards}
-  # A shard that the machine failed is started again, and no other one with it.
-  backoffLimitPerIndex: 3
-  maxFailedIndexes: {shards}
-  podFailurePolicy:
-    rules:
-      # Status 2 is wrong usage, or a node that cannot keep submissions apart: it would come again.
-      - action: FailIndex
-        onExitCodes:
-          containerName: batch
-          operator: In
-          values: [2]
-      # Evicted, or its node is gone: nobody's fault.
-      - action: Ignore
-        onPodConditions:
-          - type: DisruptionTarget
-            status: "True"
-  template:
-    spec:
-      restartPolicy: Never
-      # A submission has no business with the cluster.
-      automountServiceAccountToken: false
-      enableServiceLinks: false
-      # The sandbox makes namespaces of its own, which the usual profiles forbid, and mounts a
-      # /proc in them. All of that needs users that are none of the node's.
-      hostUsers: false
-      containers:
-        - name: batch
-          image: {image}
-          workingDir: /course
-          command: ["/bin/sh", "-c"]
-          args:
-            - {command}
-          resources:
-            requests:
-              cpu: {jobs}
-              memory: {memory}Gi
-            limits:
-              # A submission that takes too much memory is to be stopped by the grader, not with it.
-              memory: {memory}Gi
-          securityContext:
-            procMount: Unmasked
-            seccompProfile:
-              type: Unconfined
-            appArmorProfile:
-              type: Unconfined
-          volumeMounts:
-            - name: grading
-              mountPath: {VOLUME}
-      volumes:
-        - name: grading
-          persistentVolumeClaim:
-            claimName: {claim}
-"#,
-        rust = rust_version(),
-        shown = name.to_string_lossy(),
-    );
+    let text = fill(
+        include_str!("files/job.yaml"),
+        &[
+            ("TITLE", title),
+            ("SLUG", slug),
+            ("SUBMISSIONS", submissions),
+            ("SHARDS", shards),
+            ("JOBS", jobs),
+            ("MEMORY", &(jobs * MEMORY_GIB)),
+            ("RUST", &rust_version()),
+            ("IMAGE", &yaml(image)?),
+            ("COMMAND", &yaml(&command)?),
+            ("VOLUME", &VOLUME),
+            ("CLAIM", &claim),
+            ("SHOWN", &name.to_string_lossy()),
+        ],
+    )?;
     let shown = plan.folder.display();
     let next = format!(
         "next: copy the submissions and the plan to the claim {claim}, as {FILE} says; then \

@@ -215,6 +215,23 @@ pub fn datagram_gap(least: Duration, gap: Duration) -> (String, String) {
     )
 }
 
+/// How long after the first try the second may come, and how long after it came at the best.
+pub fn second_try(most: Duration, gap: Duration) -> (String, String) {
+    let (most, gap) = (most.as_millis(), gap.as_millis());
+    (
+        format!("the second try 500 ms after the first, {most} ms at the most"),
+        format!("it came {gap} ms after the first, and in no run sooner"),
+    )
+}
+
+/// That another socket can share a listener's port, and that it cannot.
+pub fn port_can_be_shared(address: SocketAddr) -> (String, &'static str) {
+    (
+        format!("a second socket with SO_REUSEADDR can be bound to {address} as well"),
+        "it cannot: the address is in use, since the listener did not set SO_REUSEADDR",
+    )
+}
+
 /// How long a client tries before it gives up, and how long it did.
 pub fn gave_up_after(least: Duration, most: Duration, age: Duration) -> (String, String) {
     let (least, most, age) = (least.as_secs_f64(), most.as_secs_f64(), age.as_secs_f64());
