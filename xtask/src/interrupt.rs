@@ -1,8 +1,8 @@
 //! Ctrl-C and its kin: the runner ends at once, and nothing that it started outlives it.
 //!
 //! Whatever happens to this process, SIGKILL included, the sandbox's keeper ends the graded
-//! programs once it is gone. After a Ctrl-C it is waited for, so that the prompt comes back to a clean
-//! machine. The cargo and rustc processes that the runner itself started are ended here.
+//! programs once it is gone. After a Ctrl-C it is waited for, so that the prompt comes back to a
+//! clean machine. The cargo and rustc processes that the runner itself started are ended here.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;

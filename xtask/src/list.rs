@@ -1,5 +1,5 @@
-//! `cargo xtask list`: the modules, what they are worth, and how far the learner is; or the checks of
-//! one module.
+//! `cargo xtask list`: the modules, what they are worth, and how far the learner is; or the checks
+//! of one module.
 
 use std::process::ExitCode;
 

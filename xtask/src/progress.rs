@@ -169,8 +169,8 @@ impl Progress {
         }
     }
 
-    /// Another program stands in the module's folder than the one that was graded: what came of that
-    /// one last is no more. The best of each check stays.
+    /// Another program stands in the module's folder than the one that was graded: what came of
+    /// that one last is no more. The best of each check stays.
     pub fn begin_anew(&mut self, module: &str) {
         let Some(module) = self.modules.get_mut(module) else { return };
         (module.graded, module.stopped_at) = (None, None);

@@ -1,5 +1,5 @@
-//! What `hint` tells after which grading, and `explain` without one. The gradings stand in a progress file that is written
-//! here; that `grade` writes such a file is tested with it.
+//! What `hint` tells after which grading, and `explain` without one. The gradings stand in a
+//! progress file that is written here; that `grade` writes such a file is tested with it.
 #![cfg(unix)]
 
 mod support;

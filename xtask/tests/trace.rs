@@ -1,5 +1,5 @@
-//! `cargo xtask trace`: the packets of the references, as ladder, picture and capture. Where there is
-//! no lab, that it says so.
+//! `cargo xtask trace`: the packets of the references, as ladder, picture and capture. Where there
+//! is no lab, that it says so.
 #![cfg(target_os = "linux")]
 
 mod support;

@@ -37,7 +37,8 @@ pub fn one_message(check: &mut Check) -> Verdict {
     told_as(again, &[Symptom::Stalled], "repeat-left-out")
 }
 
-/// A message is one line whatever is in it: the text as `{:?}` prints it, what is not UTF-8 replaced.
+/// A message is one line whatever is in it: the text as `{:?}` prints it, what is not UTF-8
+/// replaced.
 pub fn as_text(check: &mut Check) -> Verdict {
     let (listener, mut sender) = start(check)?;
     let cases: [(&[u8], &str); 4] = [
@@ -93,8 +94,8 @@ pub fn largest_message(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Three listeners share a port, and each hears everything that is broadcast there. One at a single address, with a port
-/// that the kernel picked, shares it as well.
+/// Three listeners share a port, and each hears everything that is broadcast there. One at a single
+/// address, with a port that the kernel picked, shares it as well.
 pub fn three_listeners(check: &mut Check) -> Verdict {
     let holder = check.shared_port()?;
     let port = holder.address().port();
@@ -123,8 +124,8 @@ pub fn three_listeners(check: &mut Check) -> Verdict {
     Err(Failure::new(Symptom::Named("keeps-its-port"), expected, got).into())
 }
 
-/// A burst is more than the kernel keeps: some of it may be lost, but nothing comes twice or out of order, and what is
-/// sent later is heard.
+/// A burst is more than the kernel keeps: some of it may be lost, but nothing comes twice or out of
+/// order, and what is sent later is heard.
 pub fn burst(check: &mut Check) -> Verdict {
     let (listener, mut sender) = start(check)?;
     for number in 0..BURST {

@@ -6,8 +6,8 @@ use grader::{Check, Symptom, Verdict};
 
 use crate::listen::start;
 
-/// The listener says where it listens, in one line, before anything is heard. What it then hears is for
-/// other checks to say.
+/// The listener says where it listens, in one line, before anything is heard. What it then hears is
+/// for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
     let (listener, sender) = told_as(start(check), &[Symptom::NoReadyLine], "never-binds")?;
     listener.expect_datagram_ready_line(sender.address().ip())
@@ -41,8 +41,8 @@ pub fn host_names(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A wrong command line ends with status 2 and a line on standard error that names what is wrong; an address that cannot
-/// be read, with 1 or 2.
+/// A wrong command line ends with status 2 and a line on standard error that names what is wrong;
+/// an address that cannot be read, with 1 or 2.
 pub fn usage(check: &mut Check) -> Verdict {
     let wrong: [&[&str]; 8] = [
         &[],

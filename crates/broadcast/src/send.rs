@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use grader::retell::{of_message, of_stdout};
 use grader::{Check, Verdict};
 
-/// An address for documentation (RFC 5737), which is nobody's. A network that has only a loopback has no way to it.
+/// An address for documentation (RFC 5737), which is nobody's. A network that has only a loopback
+/// has no way to it.
 const NOWHERE: &str = "192.0.2.1:9";
 
 /// Each message is one datagram, as it is, in order.
@@ -23,7 +24,8 @@ pub fn messages(check: &mut Check) -> Verdict {
     peer.expect_nothing_more(&sender)
 }
 
-/// A broadcast address takes messages, although the kernel refuses it to a socket that has not asked.
+/// A broadcast address takes messages, although the kernel refuses it to a socket that has not
+/// asked.
 pub fn broadcast(check: &mut Check) -> Verdict {
     let mut peer = check.shared_port()?;
     let everybody = SocketAddr::from(([127, 255, 255, 255], peer.address().port()));
@@ -35,8 +37,8 @@ pub fn broadcast(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Where no route leads, the kernel refuses to send, and the program says so. It runs in a network that has only a
-/// loopback.
+/// Where no route leads, the kernel refuses to send, and the program says so. It runs in a network
+/// that has only a loopback.
 pub fn no_route(check: &mut Check) -> Verdict {
     let arguments = ["send", NOWHERE, "is anybody there?"];
     let sender = check.start_without_network(arguments)?;

@@ -1,6 +1,6 @@
 //! `plan` and `merge` as an instructor uses them. The shards are started as an engine starts them;
-//! with an engine itself, `classroom rehearse --slurm` does it. Submissions do not compile, which is
-//! quickly graded.
+//! with an engine itself, `classroom rehearse --slurm` does it. Submissions do not compile, which
+//! is quickly graded.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;

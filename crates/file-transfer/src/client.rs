@@ -78,7 +78,8 @@ pub(crate) fn on_stdout<T>(verdict: Verdict<T>) -> Verdict<T> {
     })
 }
 
-/// The request, nothing more before the server's OK, the data, and the second OK, without which nothing is stored.
+/// The request, nothing more before the server's OK, the data, and the second OK, without which
+/// nothing is stored.
 pub fn put(check: &mut Check) -> Verdict {
     let folder = Folder::working(check);
     let bytes = check.long_text(300_000);
@@ -140,7 +141,8 @@ pub fn list(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Fewer bytes come than were announced, then the end or a reset, with an old version at DEST and without one. Then all come.
+/// Fewer bytes come than were announced, then the end or a reset, with an old version at DEST and
+/// without one. Then all come.
 pub fn cut_short(check: &mut Check) -> Verdict {
     let folder = Folder::working(check);
     folder.write(check, "old", b"the old version")?;
@@ -177,7 +179,8 @@ pub(crate) fn half_a_file(written_to: bool, reset: bool) -> &'static str {
     }
 }
 
-/// A download that does not break: until it is complete DEST has the old version, and then the new one in one step.
+/// A download that does not break: until it is complete DEST has the old version, and then the new
+/// one in one step.
 fn replaces(check: &mut Check, folder: &Folder) -> Verdict {
     folder.make_folder(check, "sub")?;
     folder.write(check, "sub/old", b"the old version")?;

@@ -1,4 +1,5 @@
-//! A folder that a program works in, seen from the grader's side: what the grader puts there, and what must be there later.
+//! A folder that a program works in, seen from the grader's side: what the grader puts there, and
+//! what must be there later.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -140,7 +141,8 @@ impl Folder {
         }
     }
 
-    /// Expects that `program` gives the file `name` these bytes. Whether it does so in time is for the check `put` to say.
+    /// Expects that `program` gives the file `name` these bytes. Whether it does so in time is for
+    /// the check `put` to say.
     pub fn await_file(&self, program: &Program, name: &str, bytes: &[u8]) -> Verdict {
         let expected = words::stores(&program.name(), &self.shown(name));
         let stored = program.await_that(expected, || {
@@ -178,7 +180,8 @@ impl Folder {
         }
     }
 
-    /// Expects that all is as it was `before`: a transfer that broke, which was to become `name`, has left nothing.
+    /// Expects that all is as it was `before`: a transfer that broke, which was to become `name`,
+    /// has left nothing.
     pub fn expect_as(&self, before: &Snapshot, name: &str) -> Verdict {
         match self.difference(before, name)? {
             None => Ok(()),
@@ -186,7 +189,8 @@ impl Folder {
         }
     }
 
-    /// Expects that what is new since `before` has names that begin with a dot: it is not complete, so nobody may see it.
+    /// Expects that what is new since `before` has names that begin with a dot: it is not complete,
+    /// so nobody may see it.
     pub fn expect_hidden(&self, before: &Snapshot) -> Verdict {
         let now = self.snapshot()?;
         let new = now.keys().filter(|path| !before.contains_key(*path));

@@ -1,9 +1,10 @@
 //! How long 1 GiB takes, beside a plain copy under the same conditions.
 //!
-//! A machine may be slow, or busy with other things: so the grader's own copy runs right before the program, the best of the
-//! program's runs counts against the slowest copy, and the first run that is quick enough decides. Where the copies differ
-//! among themselves by more than the limit, their time says nothing against a program. Its processor time still may: that
-//! hardly depends on what else goes on.
+//! A machine may be slow, or busy with other things: so the grader's own copy runs right before the
+//! program, the best of the program's runs counts against the slowest copy, and the first run that
+//! is quick enough decides. Where the copies differ among themselves by more than the limit, their
+//! time says nothing against a program. Its processor time still may: that hardly depends on what
+//! else goes on.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -130,8 +131,8 @@ fn scatter(copies: &[Took]) -> f64 {
     slowest(copies).as_secs_f64() / quickest.as_secs_f64().max(f64::EPSILON)
 }
 
-/// Whether every run used far more of the processors than a copy. Of the copies the one that took least counts: the first
-/// also fills the kernel's cache with the file.
+/// Whether every run used far more of the processors than a copy. Of the copies the one that took
+/// least counts: the first also fills the kernel's cache with the file.
 fn is_laborious(runs: &[Took], copies: &[Took]) -> bool {
     let least = runs.iter().map(|run| run.processor).min().unwrap_or_default();
     let copy = copies.iter().map(|copy| copy.processor).min().unwrap_or_default();

@@ -1,7 +1,8 @@
 //! The checks of file-transfer: a file, over TCP, whole or not at all.
 //!
-//! Each check is a promise of the contract. It plays the program's peer, looks into the folders, and stops at the first
-//! step that the program does not keep. What a check is worth and how it is told stands in `module.toml`.
+//! Each check is a promise of the contract. It plays the program's peer, looks into the folders,
+//! and stops at the first step that the program does not keep. What a check is worth and how it is
+//! told stands in `module.toml`.
 
 mod client;
 mod folder;

@@ -25,7 +25,8 @@ pub fn get(check: &mut Check) -> Verdict {
 
     let bytes = check.long_text(300_000);
     folder.write(check, "long", &bytes)?;
-    // Both are there when the server looks: that the client sends no more does not mean that it has gone.
+    // Both are there when the server looks: that the client sends no more does not mean that it has
+    // gone.
     server.pause()?;
     let mut client = ask(&server, "GET long\n")?;
     client.finish_sending()?;
@@ -35,7 +36,8 @@ pub fn get(check: &mut Check) -> Verdict {
     client.expect_end()
 }
 
-/// OK, the data, OK: the client still holds its sending half open, and with the second OK the file is there.
+/// OK, the data, OK: the client still holds its sending half open, and with the second OK the file
+/// is there.
 pub fn put(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
     let bytes = check.long_text(300_000);
@@ -71,7 +73,8 @@ pub fn list(check: &mut Check) -> Verdict {
     client.expect_end()
 }
 
-/// Whether the listing that came instead has the right number, and right lines as far as it is shown.
+/// Whether the listing that came instead has the right number, and right lines as far as it is
+/// shown.
 fn is_out_of_order(got: &str) -> bool {
     let Some((_, lines)) = got.split_once(r#""OK 4\n"#) else { return false };
     let whole_lines = lines.matches(r"\n").count();

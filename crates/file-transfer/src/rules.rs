@@ -8,8 +8,9 @@ use crate::client::on_stdout;
 use crate::folder::Folder;
 use crate::talk::{SERVED, ask, expect_get, read_line, start};
 
-/// The server says where it listens, in one line, and nothing else on standard output, also not of its conversations: three
-/// that go well or end with an ERR, and one that breaks. Whether they do is for other checks to say.
+/// The server says where it listens, in one line, and nothing else on standard output, also not of
+/// its conversations: three that go well or end with an ERR, and one that breaks. Whether they do
+/// is for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
     expect_first_line(&server)?;
@@ -27,7 +28,8 @@ pub fn ready_line(check: &mut Check) -> Verdict {
     told_by(server.expect_ready_line(), |_| Some("log-on-stdout"))
 }
 
-/// Expects the ready line, and names what is wrong with it where more than "no line" or "another text" can be said.
+/// Expects the ready line, and names what is wrong with it where more than "no line" or "another
+/// text" can be said.
 fn expect_first_line(server: &Server) -> Verdict {
     let printed = server.stdout_so_far()?;
     let stderr = String::from_utf8_lossy(&server.stderr_so_far()?).to_lowercase();
@@ -62,7 +64,8 @@ fn together(check: &mut Check, server: &Server, folder: &Folder) -> Verdict {
     own.expect_file("back.bin", &bytes)
 }
 
-/// HOST may be a name, and a client tries each address that the name has: the one that answers may be the last.
+/// HOST may be a name, and a client tries each address that the name has: the one that answers may
+/// be the last.
 pub fn host_names(check: &mut Check) -> Verdict {
     let folder = Folder::new(check, SERVED)?;
     folder.write(check, "a.txt", b"hello")?;
@@ -79,7 +82,8 @@ pub fn host_names(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A server whose port is taken says so and exits 1: taken by a stranger, and by another of its kind.
+/// A server whose port is taken says so and exits 1: taken by a stranger, and by another of its
+/// kind.
 pub fn port_taken(check: &mut Check) -> Verdict {
     let stranger = check.listen("127.0.0.1")?;
     let (first, _folder) = start(check)?;
@@ -90,8 +94,8 @@ pub fn port_taken(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A wrong command line ends with status 2 and a line on standard error that names what is wrong; an address that cannot
-/// be read, with 1 or 2.
+/// A wrong command line ends with status 2 and a line on standard error that names what is wrong;
+/// an address that cannot be read, with 1 or 2.
 pub fn usage(check: &mut Check) -> Verdict {
     let folder = Folder::new(check, SERVED)?;
     folder.write(check, "a.txt", b"hello")?;

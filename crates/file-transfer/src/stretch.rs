@@ -11,7 +11,8 @@ use crate::talk::{Outcome, ask, expect_answer, expect_ok, read_line, start};
 
 const MIB: usize = 1 << 20;
 
-/// Two uploads of one name run side by side, piece by piece; the first ends while the second is not complete.
+/// Two uploads of one name run side by side, piece by piece; the first ends while the second is not
+/// complete.
 pub fn same_name(check: &mut Check) -> Verdict {
     const SIZE: usize = 8 * MIB;
     const PIECE: usize = 256 << 10;
@@ -83,16 +84,19 @@ fn same(version: &[u8], came: &[u8]) -> u64 {
     version.iter().zip(came).take_while(|(one, other)| one == other).count() as u64
 }
 
-/// How far apart the pieces of a slow transfer are, and after how many of them nobody need wait for progress any more.
+/// How far apart the pieces of a slow transfer are, and after how many of them nobody need wait for
+/// progress any more.
 const PAUSE: Duration = Duration::from_millis(10);
 const PIECES: u64 = 150;
 const GET_PIECE: u64 = 4 << 10;
 const PUT_PIECE: u64 = 128 << 10;
-/// How many more pieces a transfer without a terminal takes than one that has shown something by then.
+/// How many more pieces a transfer without a terminal takes than one that has shown something by
+/// then.
 const MORE_PIECES: u64 = 5;
 
-/// A transfer that goes on until something is shown on a terminal; and the same transfer with a pipe, on which nothing may
-/// be shown. A program may show its first word only when some time has passed.
+/// A transfer that goes on until something is shown on a terminal; and the same transfer with a
+/// pipe, on which nothing may be shown. A program may show its first word only when some time has
+/// passed.
 pub fn progress(check: &mut Check) -> Verdict {
     let shown_after = slow_get(check, true, PIECES)?;
     slow_get(check, false, shown_after + MORE_PIECES)?;
@@ -149,8 +153,8 @@ fn slow_put(check: &mut Check, terminal: bool, pieces: u64) -> Verdict<u64> {
     Ok(shown_after)
 }
 
-/// Moves a piece, lets some time pass, and so on until something stands on standard error, or `pieces` have gone.
-/// Returns how many went.
+/// Moves a piece, lets some time pass, and so on until something stands on standard error, or
+/// `pieces` have gone. Returns how many went.
 fn piecewise(
     client: &Program,
     pieces: u64,

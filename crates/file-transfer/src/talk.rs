@@ -1,5 +1,5 @@
-//! What both sides of a conversation say, read as generously as the contract allows: how a line has to look is judged by
-//! one check alone.
+//! What both sides of a conversation say, read as generously as the contract allows: how a line has
+//! to look is judged by one check alone.
 
 use grader::wording::file_transfer as words;
 use grader::{Check, Connection, Failure, Server, Stop, Symptom, Verdict};
@@ -58,7 +58,8 @@ pub(crate) fn expect_ok(server: &Server, client: &mut Connection) -> Verdict<Str
     }
 }
 
-/// Expects a line that begins with ERR. Whether more follows, and how the connection ends, other checks judge.
+/// Expects a line that begins with ERR. Whether more follows, and how the connection ends, other
+/// checks judge.
 pub(crate) fn expect_err(server: &Server, client: &mut Connection, request: &str) -> Verdict {
     let expected = words::refuses(&server.name(), request);
     let line = read_line(client, &expected)?;
@@ -100,7 +101,8 @@ pub(crate) fn expect_put(server: &Server, folder: &Folder, name: &str, bytes: &[
     folder.await_file(server, name, bytes)
 }
 
-/// Offers a file that the server should not have. A server may say so at once, or when all has come.
+/// Offers a file that the server should not have. A server may say so at once, or when all has
+/// come.
 pub(crate) fn offer(server: &Server, request: &[u8], bytes: &[u8]) -> Verdict<Outcome> {
     let mut client = ask(server, request)?;
     if expect_answer(server, &mut client)? == Outcome::Refused {

@@ -1,5 +1,5 @@
-//! What the server promises of transfers: whole or not at all, in constant memory, at the same time, and with every error
-//! told.
+//! What the server promises of transfers: whole or not at all, in constant memory, at the same
+//! time, and with every error told.
 
 use grader::retell::{told_as, told_by};
 use grader::tcp::Buffers;
@@ -19,7 +19,8 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 /// A transfer that is larger than any single read, and larger than a program's buffers.
 const LONG_BYTES: usize = 600_000;
-/// An old version of which the kernel's buffers hold only a part, and how much of it is read at once.
+/// An old version of which the kernel's buffers hold only a part, and how much of it is read at
+/// once.
 const OLD_BYTES: usize = 6 << 20;
 const BEGUN_BYTES: usize = 1000;
 /// What a file is cut to when less than that has been sent.
@@ -53,7 +54,8 @@ pub fn one_segment(check: &mut Check) -> Verdict {
     folder.await_file(&server, "quick.txt", bytes.as_bytes())
 }
 
-/// The file ends after SIZE bytes, wherever the stream ends. How the connection ends is open, with bytes unread.
+/// The file ends after SIZE bytes, wherever the stream ends. How the connection ends is open, with
+/// bytes unread.
 pub fn more_than_announced(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
     let mut client = ask(&server, "PUT 2 two.txt\nabcdef")?;
@@ -69,8 +71,8 @@ pub fn more_than_announced(check: &mut Check) -> Verdict {
     whole_or_old(folder.await_file(&server, "later.txt", b"abc"))
 }
 
-/// Half of a new version is there, and everybody gets the old one; then the new one is complete, and a download of the old
-/// one that had begun goes on with that.
+/// Half of a new version is there, and everybody gets the old one; then the new one is complete,
+/// and a download of the old one that had begun goes on with that.
 pub fn overwrite(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
     let (mut old, new) = (check.long_text(BEGUN_BYTES), check.long_text(LONG_BYTES));
@@ -96,8 +98,8 @@ pub fn overwrite(check: &mut Check) -> Verdict {
     expect_get(&server, "v", &new)
 }
 
-/// Begins to get a file, of which not much fits into the kernel's buffer on this side: the server keeps the rest until the
-/// grader reads on.
+/// Begins to get a file, of which not much fits into the kernel's buffer on this side: the server
+/// keeps the rest until the grader reads on.
 fn slow_download(server: &Server, name: &str) -> Verdict<Connection> {
     let small = Buffers { receive_bytes: Some(SMALL_BYTES), send_bytes: None };
     let mut client = Connection::open_with(server, server.address(), &small)?;
@@ -115,7 +117,8 @@ enum Break {
     Reset,
 }
 
-/// Half of an upload comes, then the end of the stream or a reset, for a name that has an old version and for a new one.
+/// Half of an upload comes, then the end of the stream or a reset, for a name that has an old
+/// version and for a new one.
 pub fn upload_cut_short(check: &mut Check) -> Verdict {
     let old = check.long_text(1000);
     let new = check.long_text(LONG_BYTES);
@@ -162,7 +165,8 @@ fn break_upload(
     Ok(())
 }
 
-/// 64 MiB into the server and out of it. The peak is the kernel's own account of the process (VmHWM, proc(5)).
+/// 64 MiB into the server and out of it. The peak is the kernel's own account of the process
+/// (VmHWM, proc(5)).
 pub fn constant_memory(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
     let pattern = check.pattern(LARGE_BYTES);
@@ -208,7 +212,8 @@ pub(crate) fn expect_peak(program: &Program) -> Verdict {
     Err(Failure::new(Symptom::TooMuchMemory, expected, got).into())
 }
 
-/// Ten uploads side by side, and the one that began last ends first: the kernel's buffers can hide nothing.
+/// Ten uploads side by side, and the one that began last ends first: the kernel's buffers can hide
+/// nothing.
 pub fn ten_at_once(check: &mut Check) -> Verdict {
     const PIECE: usize = 128 << 10;
 
@@ -234,7 +239,8 @@ pub fn ten_at_once(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A client that says nothing, one that falls silent in the middle, and ones that reset: others are served.
+/// A client that says nothing, one that falls silent in the middle, and ones that reset: others are
+/// served.
 pub fn silent_client(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
     folder.write(check, "a.txt", b"hello")?;
@@ -259,8 +265,8 @@ pub fn silent_client(check: &mut Check) -> Verdict {
     server.expect_running()
 }
 
-/// On a disk with some 100 KiB free: an upload that a program may have in its buffer when the data ends, and one in which a
-/// write fails while the client still sends.
+/// On a disk with some 100 KiB free: an upload that a program may have in its buffer when the data
+/// ends, and one in which a write fails while the client still sends.
 pub fn full_disk(check: &mut Check) -> Verdict {
     const DISK_BYTES: u64 = MIB;
     const DISK_FILES: u64 = 64;
@@ -317,9 +323,9 @@ fn expect_no_room(
     folder.await_as(server, before, "v")
 }
 
-/// The server refuses while the client is sending, and a little more comes after the refusal: a server that closed at once
-/// would answer that with a reset, which can take the refusal back. How long it drains is its own affair. After the OK of a
-/// GET there is no refusal any more.
+/// The server refuses while the client is sending, and a little more comes after the refusal: a
+/// server that closed at once would answer that with a reset, which can take the refusal back. How
+/// long it drains is its own affair. After the OK of a GET there is no refusal any more.
 pub fn refusal_arrives(check: &mut Check) -> Verdict {
     let (server, folder) = start(check)?;
     let request = format!("PUT {} a/b", 4 * MIB);

@@ -1,5 +1,5 @@
-//! What happens to a name while a transfer gives it to a file, step by step, by the kernel's own account (inotify(7)): what
-//! is over before anybody could look.
+//! What happens to a name while a transfer gives it to a file, step by step, by the kernel's own
+//! account (inotify(7)): what is over before anybody could look.
 
 use std::collections::BTreeMap;
 use std::mem::MaybeUninit;
@@ -46,8 +46,8 @@ struct Event {
 }
 
 impl<'a> Watch<'a> {
-    /// Watches `folder` from now on, and the folders that stand in it: a temporary file in one of those moves no data
-    /// either, and is seen by nobody.
+    /// Watches `folder` from now on, and the folders that stand in it: a temporary file in one of
+    /// those moves no data either, and is seen by nobody.
     pub fn of(folder: &'a Folder) -> Verdict<Self> {
         let flags = WatchFlags::MODIFY | WatchFlags::DELETE | WatchFlags::MOVE;
         let watched =
@@ -65,8 +65,8 @@ impl<'a> Watch<'a> {
         Ok(Self { folder, events: Some((events, here)) })
     }
 
-    /// Expects that `name` got its new file in one step: it was not written to, it was never away, and what it got had a
-    /// name with a dot in the same folder.
+    /// Expects that `name` got its new file in one step: it was not written to, it was never away,
+    /// and what it got had a name with a dot in the same folder.
     pub fn expect_one_step(&self, name: &str) -> Verdict {
         let Some(events) = self.read()? else { return Ok(()) };
         match fault(&events, name.as_bytes()) {
@@ -115,7 +115,8 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// The first thing that happened to `name` and should not have, and the name that its file had before.
+/// The first thing that happened to `name` and should not have, and the name that its file had
+/// before.
 fn fault(events: &[Event], name: &[u8]) -> Option<(&'static str, String)> {
     let origins: BTreeMap<u32, &Event> = events
         .iter()

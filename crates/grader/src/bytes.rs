@@ -137,8 +137,8 @@ pub fn first_difference(expected: &[u8], got: &[u8], offset: u64) -> (String, St
     first_difference_in(expected, got, offset, lengths)
 }
 
-/// As [`first_difference`], where both slices are only the beginning of what there is: `lengths` says how many bytes
-/// each side has in all from `offset` on.
+/// As [`first_difference`], where both slices are only the beginning of what there is: `lengths`
+/// says how many bytes each side has in all from `offset` on.
 pub fn first_difference_in(
     expected: &[u8],
     got: &[u8],

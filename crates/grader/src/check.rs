@@ -29,7 +29,8 @@ pub struct Check<'a> {
     started: Vec<(String, Option<std::net::Ipv4Addr>)>,
     environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
     hosts: Option<String>,
-    /// The lab, while the check has it: behind `context`, whose programs are to end before another check gets it.
+    /// The lab, while the check has it: behind `context`, whose programs are to end before another
+    /// check gets it.
     pub(crate) turn: Option<Rc<netlab::Turn<'a>>>,
     /// It has asked for the lab itself, so that its seed decides what befalls packets.
     pub(crate) is_in_lab: bool,
@@ -59,7 +60,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The check's own folder, which is also the programs' working directory. It is gone when the check ends.
+    /// The check's own folder, which is also the programs' working directory. It is gone when the
+    /// check ends.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -69,7 +71,8 @@ impl<'a> Check<'a> {
         self.context.deadline
     }
 
-    /// From now on one wait may take so many deadlines: for a check that moves much data, on a disk that may be slow.
+    /// From now on one wait may take so many deadlines: for a check that moves much data, on a disk
+    /// that may be slow.
     pub fn be_patient(&self, deadlines: u32) {
         self.context.patience.set(deadlines);
     }
@@ -89,7 +92,8 @@ impl<'a> Check<'a> {
         self.random.letters(count)
     }
 
-    /// `count` random letters, made quickly: for long payloads that should not fail a program that takes bytes for text.
+    /// `count` random letters, made quickly: for long payloads that should not fail a program that
+    /// takes bytes for text.
     pub fn long_text(&mut self, count: usize) -> Vec<u8> {
         Pattern::of_letters(&mut self.random, count as u64).copy(0, count)
     }
@@ -166,8 +170,8 @@ impl<'a> Check<'a> {
 
     /// Starts a program that must say `listening on IP:PORT`, and waits until it does.
     ///
-    /// A ready line that is missing or wrong costs only the check that is about it: if the program listens all the
-    /// same, its address is read from its socket.
+    /// A ready line that is missing or wrong costs only the check that is about it: if the program
+    /// listens all the same, its address is read from its socket.
     ///
     /// # Errors
     ///
@@ -197,8 +201,8 @@ impl<'a> Check<'a> {
         Server::ready(program, crate::sockets::listening)
     }
 
-    /// Starts a server where one has listened before. Should a stranger have taken the port in between, that is no fault of
-    /// the program's.
+    /// Starts a server where one has listened before. Should a stranger have taken the port in
+    /// between, that is no fault of the program's.
     ///
     /// # Errors
     ///
@@ -215,7 +219,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// A peer of the grader's for the program to connect to, at a free port of `host` ("127.0.0.1", "::1").
+    /// A peer of the grader's for the program to connect to, at a free port of `host` ("127.0.0.1",
+    /// "::1").
     ///
     /// # Errors
     ///
@@ -265,7 +270,8 @@ impl<'a> Check<'a> {
         Server::ready(program, crate::sockets::bound_datagram)
     }
 
-    /// An address at which a connection is refused: bound, so nobody else gets it, and not listening.
+    /// An address at which a connection is refused: bound, so nobody else gets it, and not
+    /// listening.
     ///
     /// # Errors
     ///
@@ -311,7 +317,8 @@ impl<'a> Check<'a> {
         &self.environment
     }
 
-    /// Programs that are started from now on see `hosts` as /etc/hosts, and one more variable in their environment.
+    /// Programs that are started from now on see `hosts` as /etc/hosts, and one more variable in
+    /// their environment.
     pub(crate) fn give_hosts(&mut self, hosts: String, (name, value): (&str, &str)) {
         self.hosts = Some(hosts);
         self.environment.push((name.into(), value.into()));

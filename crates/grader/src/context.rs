@@ -1,7 +1,9 @@
-//! What all handles of one check share: its programs, its sockets, its record, and the one way to wait.
+//! What all handles of one check share: its programs, its sockets, its record, and the one way to
+//! wait.
 //!
-//! A check runs on one thread and never sleeps: it waits in [`Context::wait`], which takes in what the programs
-//! print, notices that they end, looks inside them when nothing moves, and gives up at the deadline.
+//! A check runs on one thread and never sleeps: it waits in [`Context::wait`], which takes in what
+//! the programs print, notices that they end, looks inside them when nothing moves, and gives up at
+//! the deadline.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
@@ -33,10 +35,11 @@ const SLICE: Duration = Duration::from_millis(20);
 const DEADLINES_A_CHECK: u32 = 6;
 /// How much of a program's output is kept where a check doesn't say otherwise.
 const OUTPUT_LIMIT_BYTES: u64 = 4 << 20;
-/// How much one turn takes from one pipe, so that a flood cannot keep the grader from everything else.
+/// How much one turn takes from one pipe, so that a flood cannot keep the grader from everything
+/// else.
 const TURN_BYTES: usize = 1 << 20;
-/// How long the last packets of a program that has ended may take on a wire of the lab: longer than an
-/// acknowledgement is put off, and than a segment waits that is sent again.
+/// How long the last packets of a program that has ended may take on a wire of the lab: longer than
+/// an acknowledgement is put off, and than a segment waits that is sent again.
 const LAST_PACKETS: Duration = Duration::from_millis(300);
 /// How long a failing check waits to learn that its program ended too.
 const SETTLE: Duration = Duration::from_millis(60);
@@ -167,7 +170,8 @@ pub(crate) struct Context {
     /// Sockets that were dropped while failing.
     kept: RefCell<Vec<Rc<Socket>>>,
     pub connections: Cell<u32>,
-    /// The program whose end of a connection closed before everything had come, if that is why the last step failed.
+    /// The program whose end of a connection closed before everything had come, if that is why the
+    /// last step failed.
     pub hung_up: Cell<Option<usize>>,
 }
 
@@ -233,8 +237,9 @@ impl Context {
         sockets.push(Rc::downgrade(socket));
     }
 
-    /// A step fails: from here until the next one begins, no socket of the grader's is closed. A check that returns its
-    /// failure drops its connections, and a program that crashes because of that must not be told as one that crashed.
+    /// A step fails: from here until the next one begins, no socket of the grader's is closed. A
+    /// check that returns its failure drops its connections, and a program that crashes because of
+    /// that must not be told as one that crashed.
     pub fn fail(&self, failure: Failure) -> Stop {
         self.failing.set(true);
         failure.into()
@@ -257,7 +262,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// A failure with the goal's words: the program ended, stalls, floods or is too late; or what `attempt` says.
+    /// A failure with the goal's words: the program ended, stalls, floods or is too late; or what
+    /// `attempt` says.
     pub fn wait<T>(&self, goal: &Goal, attempt: impl FnMut() -> Verdict<Option<T>>) -> Verdict<T> {
         self.go_on();
         self.hung_up.set(None);
@@ -353,21 +359,24 @@ impl Context {
         programs[who].exit.is_some() || programs[who].ended
     }
 
-    /// Lets `limit` bytes come on a program's standard output, and compares them with `pattern` instead of keeping them.
+    /// Lets `limit` bytes come on a program's standard output, and compares them with `pattern`
+    /// instead of keeping them.
     pub fn compare_stdout(&self, who: usize, pattern: Pattern) {
         let mut programs = self.programs.borrow_mut();
         programs[who].stdout.limit = pattern.total_bytes() + OUTPUT_LIMIT_BYTES;
         programs[who].stdout.compare = Some((pattern, 0));
     }
 
-    /// Lets `limit` bytes come on a program's standard output, if that is more than it may already print.
+    /// Lets `limit` bytes come on a program's standard output, if that is more than it may already
+    /// print.
     pub fn allow_stdout(&self, who: usize, limit: u64) {
         let mut programs = self.programs.borrow_mut();
         let stdout = &mut programs[who].stdout;
         stdout.limit = stdout.limit.max(limit);
     }
 
-    /// Writes `pattern` to a program's standard input while the check does other things, then closes it.
+    /// Writes `pattern` to a program's standard input while the check does other things, then
+    /// closes it.
     pub fn feed_stdin(&self, who: usize, pattern: Pattern) {
         self.programs.borrow_mut()[who].feed = Some((pattern, 0));
     }
@@ -399,7 +408,8 @@ impl Context {
             Some((at, _)) if at.elapsed() < LOOK_AGAIN_AFTER => false,
             Some((_, before)) => {
                 let place = self.place.borrow();
-                // Before the look: what arrives later shows in it, or is still told to be on its way.
+                // Before the look: what arrives later shows in it, or is still told to be on its
+                // way.
                 let is_at_rest = place.as_ref().is_none_or(|place| place.wires.wires_are_at_rest());
                 let now = look::look(&self.pids());
                 let sockets = self.grader_sockets();
@@ -429,12 +439,14 @@ impl Context {
             .collect()
     }
 
-    /// Waits until one of `descriptors`, a program's output or a program's end is ready, at most `limit`.
+    /// Waits until one of `descriptors`, a program's output or a program's end is ready, at most
+    /// `limit`.
     fn poll(&self, descriptors: &[(RawFd, PollFlags)], limit: Duration) -> Verdict {
         let programs = self.programs.borrow();
         let mut fds = Vec::with_capacity(descriptors.len() + programs.len() * 4);
         for (descriptor, flags) in descriptors {
-            // SAFETY: a goal's descriptors belong to handles that its step borrows, so they outlive this call.
+            // SAFETY: a goal's descriptors belong to handles that its step borrows, so they outlive
+            // this call.
             let descriptor = unsafe { BorrowedFd::borrow_raw(*descriptor) };
             fds.push(PollFd::from_borrowed_fd(descriptor, *flags));
         }
@@ -494,8 +506,8 @@ impl Context {
         all
     }
 
-    /// A check that nothing spoke against. A server whose thread ran into a `todo!()` may look as if it had done what is
-    /// asked: its socket is closed all the same.
+    /// A check that nothing spoke against. A server whose thread ran into a `todo!()` may look as
+    /// if it had done what is asked: its socket is closed all the same.
     ///
     /// # Errors
     ///
@@ -513,10 +525,12 @@ impl Context {
         Ok(())
     }
 
-    /// The failure as the learner should read it: if the program also crashed or ran into a `todo!()`, that is the news.
+    /// The failure as the learner should read it: if the program also crashed or ran into a
+    /// `todo!()`, that is the news.
     pub fn conclude(&self, stop: Stop) -> Stop {
         let Stop::Failed(mut failure) = stop else { return stop };
-        // A program that waits does not end by itself, and what it does once the grader hangs up is no part of the story.
+        // A program that waits does not end by itself, and what it does once the grader hangs up is
+        // no part of the story.
         let waits = [Symptom::Stalled, Symptom::TooLate, Symptom::StillOpen, Symptom::StillRunning];
         if !waits.contains(&failure.symptom) {
             self.settle();
@@ -531,8 +545,8 @@ impl Context {
                 return Stop::Failed(failure);
             }
         }
-        // Whether a server's end is first seen as a reset, as the end of a stream or as a refused connection is a matter
-        // of microseconds; that it ended is the news.
+        // Whether a server's end is first seen as a reset, as the end of a stream or as a refused
+        // connection is a matter of microseconds; that it ended is the news.
         let ended = |program: &&ProgramState| program.serves && program.exit.is_some();
         if matches!(failure.symptom, Symptom::Reset | Symptom::CutShort | Symptom::Refused)
             && let Some(program) = programs.iter().find(ended)
@@ -574,7 +588,8 @@ fn panicked_on_todo(stderr: &str) -> Option<&str> {
     Some(message.strip_prefix("not yet implemented")?.trim_start_matches(':').trim())
 }
 
-/// What a program's standard error says of an unfinished part: the text of Rust's `todo!` or its like elsewhere.
+/// What a program's standard error says of an unfinished part: the text of Rust's `todo!` or its
+/// like elsewhere.
 fn todo_message(stderr: &str) -> Option<&str> {
     // ENOSYS is "Function not implemented (os error 38)": a failure, and no part that is missing.
     let mut lines = stderr.lines().filter(|line| !line.contains("Function not implemented"));

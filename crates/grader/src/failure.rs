@@ -78,7 +78,8 @@ impl From<std::io::Error> for Stop {
     }
 }
 
-/// What kind of mistake a failure shows. A manifest's `[[check.mistake]]` gives a symptom its own hint.
+/// What kind of mistake a failure shows. A manifest's `[[check.mistake]]` gives a symptom its own
+/// hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Symptom {
     /// The program ran into a `todo!()`.

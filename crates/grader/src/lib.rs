@@ -1,8 +1,9 @@
 //! The harness of the course: what a check may do, what a verdict is, and how it is told.
 //!
-//! A check is a function that gets a program and plays its peer over real sockets ([`Check`]). It judges any
-//! executable, in any language. Every step of a check records itself ([`record`]); a step that fails knows what
-//! it expected and what it got ([`failure`]). [`runner::run`] runs the checks of a module side by side.
+//! A check is a function that gets a program and plays its peer over real sockets ([`Check`]). It
+//! judges any executable, in any language. Every step of a check records itself ([`record`]); a
+//! step that fails knows what it expected and what it got ([`failure`]). [`runner::run`] runs the
+//! checks of a module side by side.
 
 pub mod bytes;
 pub mod check;

@@ -257,8 +257,8 @@ pub struct TcpPeerState {
     pub send_queue: u32,
     /// The socket's inode; 0 if it is not yet accepted, or no longer open.
     pub inode: u32,
-    /// How many bytes have arrived in all, the end of the stream being one; `None` if the kernel does
-    /// not tell.
+    /// How many bytes have arrived in all, the end of the stream being one; `None` if the kernel
+    /// does not tell.
     pub received_bytes: Option<u64>,
 }
 

@@ -1,8 +1,8 @@
 //! A name that stands for two addresses, of which one answers.
 //!
-//! What `localhost` stands for differs: ::1 and 127.0.0.1 here, 127.0.0.1 alone there, where a program that tries only the
-//! first address of a name would go unnoticed. So the programs of a check are given a name of its own, in an /etc/hosts
-//! that only they see.
+//! What `localhost` stands for differs: ::1 and 127.0.0.1 here, 127.0.0.1 alone there, where a
+//! program that tries only the first address of a name would go unnoticed. So the programs of a
+//! check are given a name of its own, in an /etc/hosts that only they see.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -20,15 +20,17 @@ use crate::wording::{lab as words, steps};
 
 /// The name. Nobody else has one below `.test` (RFC 6761, 6.2).
 const NAME: &str = "two-addresses.test";
-/// What it stands for: two addresses of the loopback interface, which on Linux has all of 127.0.0.0/8.
+/// What it stands for: two addresses of the loopback interface, which on Linux has all of
+/// 127.0.0.0/8.
 const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)];
-/// Without it glibc takes only the first line of a name, unless /etc/host.conf says `multi on`: host.conf(5).
+/// Without it glibc takes only the first line of a name, unless /etc/host.conf says `multi on`:
+/// host.conf(5).
 const ALL_ADDRESSES: (&str, &str) = ("RESOLV_MULTI", "on");
 /// How often to look for a port that is free at both addresses.
 const PORT_TRIES: u32 = 50;
 
-/// A peer of the grader's that waits at one of the addresses that a name stands for. At the others a connection to its
-/// port is refused.
+/// A peer of the grader's that waits at one of the addresses that a name stands for. At the others
+/// a connection to its port is refused.
 pub struct NamedPeer {
     address: String,
     listener: Listener,
@@ -58,11 +60,12 @@ impl DerefMut for NamedPeer {
 }
 
 impl Check<'_> {
-    /// Two peers that are reached by one name with two addresses: each address is the one that answers once. A resolver
-    /// may sort the addresses as it likes, so whoever tries a single one fails to reach one of the peers.
+    /// Two peers that are reached by one name with two addresses: each address is the one that
+    /// answers once. A resolver may sort the addresses as it likes, so whoever tries a single one
+    /// fails to reach one of the peers.
     ///
-    /// Every program that the check starts from now on knows the name. Where that is not to be had, there is one peer, at
-    /// 127.0.0.1 and by the name of `localhost`, and the transcript says why.
+    /// Every program that the check starts from now on knows the name. Where that is not to be had,
+    /// there is one peer, at 127.0.0.1 and by the name of `localhost`, and the transcript says why.
     ///
     /// # Errors
     ///
@@ -110,8 +113,9 @@ impl Check<'_> {
         Ok(vec![NamedPeer { address, listener, _refusing: None }])
     }
 
-    /// Gives the programs that are started from now on an /etc/hosts with the name, if this machine's resolver then finds
-    /// both of its addresses: it may ask a service of the machine's instead (nscd, systemd-resolved), or nobody.
+    /// Gives the programs that are started from now on an /etc/hosts with the name, if this
+    /// machine's resolver then finds both of its addresses: it may ask a service of the machine's
+    /// instead (nscd, systemd-resolved), or nobody.
     fn know_name(&mut self) -> io::Result<()> {
         let own = std::fs::read("/etc/hosts")?;
         let mut hosts = String::from_utf8_lossy(&own).into_owned();

@@ -1,7 +1,7 @@
 //! Bytes to send: random, but the same for the same seed, and cheap to make by the megabyte.
 
-/// The length of the block that a long pattern repeats: a prime, so that a piece that is lost, doubled or moved
-/// shows at once unless its length is a multiple of it.
+/// The length of the block that a long pattern repeats: a prime, so that a piece that is lost,
+/// doubled or moved shows at once unless its length is a multiple of it.
 const BLOCK_BYTES: usize = 65_521;
 
 /// A long run of bytes that can be compared piece by piece without being held in memory.
@@ -56,7 +56,8 @@ impl Pattern {
         copy
     }
 
-    /// Compares `bytes`, which stand at `offset`: how many are as they should be before the first that is not.
+    /// Compares `bytes`, which stand at `offset`: how many are as they should be before the first
+    /// that is not.
     pub fn matching(&self, offset: u64, bytes: &[u8]) -> usize {
         let mut done = 0;
         while done < bytes.len() {
@@ -81,9 +82,11 @@ impl Pattern {
 pub struct Random(u64);
 
 impl Random {
-    /// The numbers of `seed`, different for each `purpose` so that one check's numbers don't depend on another's.
+    /// The numbers of `seed`, different for each `purpose` so that one check's numbers don't depend
+    /// on another's.
     pub fn new(seed: u64, purpose: &str) -> Self {
-        // FNV-1a: the same on every machine and in every release, which std's hasher does not promise.
+        // FNV-1a: the same on every machine and in every release, which std's hasher does not
+        // promise.
         let hash = purpose.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });

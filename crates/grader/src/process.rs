@@ -126,7 +126,8 @@ impl Program {
         }
     }
 
-    /// Whether one of its threads sleeps until a descriptor takes more, or until one of several is ready.
+    /// Whether one of its threads sleeps until a descriptor takes more, or until one of several is
+    /// ready.
     pub fn is_blocked_in_send(&self) -> bool {
         let sends = |thread: &look::ThreadView| match &thread.waiting {
             look::Waiting::Descriptor { direction, .. } => *direction == look::Direction::Send,
@@ -153,8 +154,8 @@ impl Program {
         })
     }
 
-    /// Tries `attempt` until it gives something: for what stands outside of the program, such as a file that it writes.
-    /// `expected` says what should come, as the learner reads it.
+    /// Tries `attempt` until it gives something: for what stands outside of the program, such as a
+    /// file that it writes. `expected` says what should come, as the learner reads it.
     ///
     /// # Errors
     ///
@@ -195,7 +196,8 @@ impl Program {
         }))
     }
 
-    /// Waits until it ends, and expects that what it printed was the pattern given to [`Program::compare_stdout`].
+    /// Waits until it ends, and expects that what it printed was the pattern given to
+    /// [`Program::compare_stdout`].
     ///
     /// # Errors
     ///
@@ -295,8 +297,8 @@ impl Program {
         self.signal(signal)?;
         for pid in self.pids().into_iter().filter(|pid| *pid != itself) {
             let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-            // A child that has ended meanwhile is not its program's any more, but still nobody else's: the sandbox
-            // keeps its number until it has been waited for.
+            // A child that has ended meanwhile is not its program's any more, but still nobody
+            // else's: the sandbox keeps its number until it has been waited for.
             let _ = pid.map(|pid| rustix::process::kill_process(pid, signal));
         }
         Ok(())
@@ -326,7 +328,8 @@ impl Program {
         self.pids().into_iter().map(|pid| unsupported(look::cpu_time(pid))).sum()
     }
 
-    /// The most memory of its own (not the kernel's) that it holds now, in bytes, over all its processes.
+    /// The most memory of its own (not the kernel's) that it holds now, in bytes, over all its
+    /// processes.
     ///
     /// # Errors
     ///
@@ -353,11 +356,13 @@ impl Program {
         unsupported(look::peak_address_space_bytes(self.pid()))
     }
 
-    /// The program's own socket, as a second descriptor for it (pidfd_getfd(2)): what the kernel knows of it can be asked.
+    /// The program's own socket, as a second descriptor for it (pidfd_getfd(2)): what the kernel
+    /// knows of it can be asked.
     ///
     /// # Errors
     ///
-    /// A failure if that descriptor is no open socket; `Unsupported` where the kernel cannot give it.
+    /// A failure if that descriptor is no open socket; `Unsupported` where the kernel cannot give
+    /// it.
     pub fn socket(&self, descriptor: i32) -> Verdict<socket2::Socket> {
         let open = unsupported(look::descriptors(self.pid()))?;
         let name =
@@ -384,7 +389,8 @@ impl Program {
         Ok(numbers)
     }
 
-    /// Where the grader finds a path that the program sees, also on a disk of its own ([`sandbox::Disk`]).
+    /// Where the grader finds a path that the program sees, also on a disk of its own
+    /// ([`sandbox::Disk`]).
     pub fn path_inside(&self, path: &std::path::Path) -> std::path::PathBuf {
         self.with(|state| state.running.path_inside(path))
     }
@@ -525,7 +531,8 @@ impl Finished {
         Err(Failure::new(symptom, expected, got).into())
     }
 
-    /// Expects exactly one line on standard error, and that it names `what` (an address, a name) if that is not empty.
+    /// Expects exactly one line on standard error, and that it names `what` (an address, a name) if
+    /// that is not empty.
     ///
     /// # Errors
     ///
@@ -534,7 +541,8 @@ impl Finished {
         self.one_error_line(what, what)
     }
 
-    /// As [`Finished::expect_error_line`] with an address: its port alone will do, since a HOST may have been a name.
+    /// As [`Finished::expect_error_line`] with an address: its port alone will do, since a HOST may
+    /// have been a name.
     ///
     /// # Errors
     ///
@@ -624,7 +632,8 @@ type FindAddresses = fn(&[u32]) -> Vec<SocketAddr>;
 
 /// Where the ready line has to stand for the grader to find it among other output.
 const READY_LINE_WITHIN_BYTES: usize = 16 << 10;
-/// How long a server that already listens may take to say so before the grader goes on without its word.
+/// How long a server that already listens may take to say so before the grader goes on without its
+/// word.
 const WORD_AFTER: Duration = Duration::from_millis(1500);
 
 impl std::ops::Deref for Server {
@@ -644,7 +653,8 @@ impl Server {
             if let Some(said) = program.said_address() {
                 return Ok(Some(Some(said)));
             }
-            // Whatever else it has printed: the line may be still to come, unless it listens already.
+            // Whatever else it has printed: the line may be still to come, unless it listens
+            // already.
             let wordy = program.with(|state| line(&state.stdout.bytes, 0).is_some());
             let overdue = wordy || began.elapsed() > WORD_AFTER;
             Ok((overdue && !listening(&program.pids()).is_empty()).then_some(None))
@@ -707,7 +717,8 @@ impl Server {
         Connection::open(&self.program, self.address)
     }
 
-    /// Expects that standard output is exactly the line `listening on IP:PORT` with the address that it really has.
+    /// Expects that standard output is exactly the line `listening on IP:PORT` with the address
+    /// that it really has.
     ///
     /// # Errors
     ///
@@ -731,7 +742,8 @@ impl Server {
     }
 }
 
-/// The address in `listening on IP:PORT`; other words around it cost only the check that is about the line.
+/// The address in `listening on IP:PORT`; other words around it cost only the check that is about
+/// the line.
 fn parse_ready_line(line: &[u8]) -> Option<SocketAddr> {
     let text = std::str::from_utf8(line).ok()?;
     text.strip_prefix("listening on ")?.parse().ok()

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 pub const SAMPLE_HEAD_BYTES: usize = 96;
 /// How many bytes of the end of a piece of data a record keeps.
 pub const SAMPLE_TAIL_BYTES: usize = 24;
-/// How many bytes of the beginning of what a program prints a record keeps: a panic's message is longer than data.
+/// How many bytes of the beginning of what a program prints a record keeps: a panic's message is
+/// longer than data.
 pub const PRINTED_HEAD_BYTES: usize = 1500;
 
 /// The beginning and the end of some bytes, and how many there were.
@@ -18,7 +19,8 @@ pub const PRINTED_HEAD_BYTES: usize = 1500;
 pub struct Sample {
     /// How many bytes there were in all.
     pub total_bytes: u64,
-    /// The first bytes, at most [`SAMPLE_HEAD_BYTES`], or [`PRINTED_HEAD_BYTES`] of what a program printed.
+    /// The first bytes, at most [`SAMPLE_HEAD_BYTES`], or [`PRINTED_HEAD_BYTES`] of what a program
+    /// printed.
     pub head: Vec<u8>,
     /// The last bytes that `head` does not hold, at most [`SAMPLE_TAIL_BYTES`].
     pub tail: Vec<u8>,
@@ -62,7 +64,8 @@ impl Sample {
 /// Where in the conversation something happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lane {
-    /// The program as the learner knows it: "your server", "your second client"; empty for the grader alone.
+    /// The program as the learner knows it: "your server", "your second client"; empty for the
+    /// grader alone.
     pub program: String,
     /// The connection, counted from 1 within a check, if it happened on one.
     pub connection: Option<u32>,
@@ -153,7 +156,8 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Records that `what` happened now. Bytes that follow bytes of the same kind on the same lane are one event.
+    /// Records that `what` happened now. Bytes that follow bytes of the same kind on the same lane
+    /// are one event.
     pub fn record(&self, lane: &Lane, what: What) {
         let mut log = self.lock();
         let at = log.began.elapsed();
@@ -167,7 +171,8 @@ impl Recorder {
         log.events.push(Event { at, lane: lane.clone(), what });
     }
 
-    /// Records `what` unless the same was recorded before: a second look that shows what the first one did.
+    /// Records `what` unless the same was recorded before: a second look that shows what the first
+    /// one did.
     pub fn record_once(&self, lane: &Lane, what: What) {
         let is_new = |event: &Event| event.lane != *lane || event.what != what;
         if self.lock().events.iter().all(is_new) {
@@ -232,7 +237,8 @@ impl Sample {
         let skipped = more.total_bytes - (more.head.len() + more.tail.len()) as u64;
         self.extend(&more.head);
         if skipped > 0 {
-            // What lies between head and tail is unknown: the head must not take up the tail's bytes.
+            // What lies between head and tail is unknown: the head must not take up the tail's
+            // bytes.
             self.total_bytes += skipped;
             self.tail.clear();
             if self.head_room() > 0 {

@@ -29,7 +29,8 @@ pub struct Report {
 pub struct ModuleReport {
     /// The module's name ("tcp-echo").
     pub module: String,
-    /// What was graded, as the reader knows it ("exercises/tcp-echo", or the path given with `--program`).
+    /// What was graded, as the reader knows it ("exercises/tcp-echo", or the path given with
+    /// `--program`).
     pub program: String,
     /// One entry a check, in the manifest's order.
     pub checks: Vec<CheckReport>,
@@ -78,9 +79,11 @@ pub struct Feedback {
     pub symptom: String,
     /// What the program promises, in one sentence.
     pub promise: String,
-    /// The ladder of the conversation, drawn for 80 columns without colour; empty if there was none.
+    /// The ladder of the conversation, drawn for 80 columns without colour; empty if there was
+    /// none.
     pub transcript: String,
-    /// What `transcript` is drawn from, for drawings of another width; empty if nothing was recorded.
+    /// What `transcript` is drawn from, for drawings of another width; empty if nothing was
+    /// recorded.
     pub events: Vec<Event>,
     /// What was expected.
     pub expected: String,
@@ -150,8 +153,8 @@ impl ModuleReport {
                 .all(|check| check.kind != Kind::Core || check.status == Status::Passed)
     }
 
-    /// The failed checks in the order in which they are told. What is written and wrong comes before
-    /// what is not written yet; of both, core before stretch.
+    /// The failed checks in the order in which they are told. What is written and wrong comes
+    /// before what is not written yet; of both, core before stretch.
     pub fn failures(&self) -> Vec<&CheckReport> {
         let failed = self.checks.iter().filter(|check| check.status == Status::Failed);
         let mut failed: Vec<&CheckReport> = failed.collect();

@@ -10,7 +10,8 @@ use crate::process::{Program, unsupported};
 use crate::record::What;
 use crate::wording::steps;
 
-/// How long a program that should come back to an earlier footprint gets before a check goes on without it.
+/// How long a program that should come back to an earlier footprint gets before a check goes on
+/// without it.
 const FOOTPRINT_PATIENCE: Duration = Duration::from_millis(200);
 
 /// How many threads, descriptors and dead children a program has.
@@ -117,8 +118,9 @@ impl Program {
         Err(Failure::new(Symptom::TooMuchMemory, expected, got).into())
     }
 
-    /// Expects that it uses less than `percent` of one processor while the check watches for `window`. The time that its
-    /// threads wait for a processor does not count, or a busy machine would hide one that spins.
+    /// Expects that it uses less than `percent` of one processor while the check watches for
+    /// `window`. The time that its threads wait for a processor does not count, or a busy machine
+    /// would hide one that spins.
     ///
     /// # Errors
     ///
@@ -203,7 +205,8 @@ fn gone(error: std::io::Error) -> Verdict<usize> {
     }
 }
 
-/// Sets the soft limit on descriptors of another process (prlimit(2)), and gives the limit as it was.
+/// Sets the soft limit on descriptors of another process (prlimit(2)), and gives the limit as it
+/// was.
 #[cfg(target_os = "linux")]
 fn set_descriptor_limit(
     pid: u32,
@@ -220,7 +223,8 @@ fn set_descriptor_limit(
     Ok(before)
 }
 
-/// The hard limit on descriptors of another process; `None` if there is none (proc(5), /proc/PID/limits).
+/// The hard limit on descriptors of another process; `None` if there is none (proc(5),
+/// /proc/PID/limits).
 #[cfg(target_os = "linux")]
 fn hard_descriptor_limit(pid: u32) -> Verdict<Option<u64>> {
     let text = fs_err::read_to_string(format!("/proc/{pid}/limits"))?;

@@ -37,8 +37,8 @@ impl Program {
         })
     }
 
-    /// Its results from here on: what stands on standard output so far is none, nor is a ready line that comes late.
-    /// `most_bytes` may come in all; more is a failure.
+    /// Its results from here on: what stands on standard output so far is none, nor is a ready line
+    /// that comes late. `most_bytes` may come in all; more is a failure.
     ///
     /// # Errors
     ///
@@ -51,7 +51,8 @@ impl Program {
 }
 
 impl ResultLines {
-    /// Waits for the next line, without its newline. `expected` says what should come, as the learner reads it.
+    /// Waits for the next line, without its newline. `expected` says what should come, as the
+    /// learner reads it.
     ///
     /// # Errors
     ///
@@ -85,7 +86,8 @@ impl ResultLines {
         let goal = Goal::of(self.program.index, expected.to_owned());
         let (program, at) = (&self.program, self.at);
         let taken = program.context.wait(&goal, || {
-            // `enough` may ask the program for more than its output: nothing stays borrowed meanwhile.
+            // `enough` may ask the program for more than its output: nothing stays borrowed
+            // meanwhile.
             let bytes = program.with(|state| std::mem::take(&mut state.stdout.bytes));
             let come = bytes.get(at..).unwrap_or_default();
             let taken = enough(come).map(|length| length.map(|length| come[..length].to_vec()));
@@ -96,7 +98,8 @@ impl ResultLines {
         Ok(taken)
     }
 
-    /// The failure of a step that got a line it did not expect. The grader's sockets stay open until it is told.
+    /// The failure of a step that got a line it did not expect. The grader's sockets stay open
+    /// until it is told.
     pub fn failure(
         &self,
         symptom: Symptom,

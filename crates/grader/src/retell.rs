@@ -103,8 +103,8 @@ pub fn of_error_line<T>(verdict: Verdict<T>) -> Verdict<T> {
 }
 
 /// A datagram that is not the message `messages[number]`, of which `came` is told: the next one in
-/// its place (`message-left-out`), several in one (`messages-joined`), or without the white space at its ends
-/// (`trimmed`).
+/// its place (`message-left-out`), several in one (`messages-joined`), or without the white space
+/// at its ends (`trimmed`).
 ///
 /// # Errors
 ///

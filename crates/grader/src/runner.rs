@@ -20,12 +20,13 @@ use crate::record::Event;
 use crate::report::{CheckReport, Feedback, ModuleReport, Status};
 use crate::wording::{self, steps};
 
-/// How many checks run at the same time. They mostly wait for programs, so this is more than the processors.
+/// How many checks run at the same time. They mostly wait for programs, so this is more than the
+/// processors.
 const AT_ONCE: usize = 12;
 /// Counts the folders of checks, so that none is used twice.
 static FOLDERS: AtomicU64 = AtomicU64::new(0);
-/// Held for reading by every check that runs, and for writing by one that has to run alone: several gradings may go on at
-/// the same time.
+/// Held for reading by every check that runs, and for writing by one that has to run alone: several
+/// gradings may go on at the same time.
 static TRACK: RwLock<()> = RwLock::new(());
 /// See [`take_turns`].
 static TURN: OnceLock<fn() -> Turn> = OnceLock::new();
@@ -51,15 +52,18 @@ pub struct Plan<'a> {
 
 /// Grades one program with the checks of one module.
 ///
-/// A check that the manifest names and the module lacks is reported as the grader's error, never left out.
+/// A check that the manifest names and the module lacks is reported as the grader's error, never
+/// left out.
 ///
-/// [`Sandbox::close`], called by another thread, stops the grading at once; what it gives then is no result.
+/// [`Sandbox::close`], called by another thread, stops the grading at once; what it gives then is
+/// no result.
 pub fn run(plan: &Plan, sandbox: &Sandbox) -> ModuleReport {
     run_in_order(plan, sandbox, None)
 }
 
-/// As [`run`], with every core check before the first stretch check, and a word to `core_done` with the results of the
-/// core checks as soon as all of them are there. Altogether this takes a little longer.
+/// As [`run`], with every core check before the first stretch check, and a word to `core_done` with
+/// the results of the core checks as soon as all of them are there. Altogether this takes a little
+/// longer.
 pub fn run_core_first(
     plan: &Plan,
     sandbox: &Sandbox,
@@ -104,8 +108,8 @@ fn run_in_order(
     report(board.reports(&entries))
 }
 
-/// The report of a program that the compiler refuses: every check, or every one of those in `only`, has failed.
-/// `errors` is what the compiler says.
+/// The report of a program that the compiler refuses: every check, or every one of those in `only`,
+/// has failed. `errors` is what the compiler says.
 pub fn does_not_build(
     manifest: &Manifest,
     shown_as: String,
@@ -137,8 +141,8 @@ pub fn does_not_build(
 /// What a check that has to run alone holds while it runs; dropping it lets the next one begin.
 pub type Turn = Box<dyn Any>;
 
-/// Has `take` called before each check that has to run alone, for gradings in several processes at the same time: it waits
-/// until no such check runs in another process. The first call counts.
+/// Has `take` called before each check that has to run alone, for gradings in several processes at
+/// the same time: it waits until no such check runs in another process. The first call counts.
 pub fn take_turns(take: fn() -> Turn) {
     // A second one has the same in mind.
     let _ = TURN.set(take);
@@ -194,8 +198,8 @@ impl Board {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next check to run; waits while all that is left needs one that runs. `None` when nothing is left, or the
-    /// grading was stopped.
+    /// The next check to run; waits while all that is left needs one that runs. `None` when nothing
+    /// is left, or the grading was stopped.
     fn next(&self, plan: &Plan, entries: &[&CheckEntry]) -> Option<usize> {
         let mut slots = self.lock();
         while !self.closed.is_closed() {
@@ -233,7 +237,8 @@ impl Board {
                 slots[index] = Slot::Running;
                 return Some(index);
             }
-            // If nothing runs, what is left needs itself and nobody would ever wake this thread: it is reported as lost.
+            // If nothing runs, what is left needs itself and nobody would ever wake this thread: it
+            // is reported as lost.
             if !(waits || alone.is_some()) || !runs {
                 return None;
             }
@@ -247,7 +252,8 @@ impl Board {
             let Some(place) = self.places.get(need).copied() else { continue };
             match &slots[place] {
                 Slot::Done(report) if report.status == Status::Passed => {}
-                // A program that is not written yet ends at once: running the check tells more than skipping it.
+                // A program that is not written yet ends at once: running the check tells more than
+                // skipping it.
                 Slot::Done(report) if is_not_implemented(report) => {}
                 Slot::Done(_) => {
                     let title = plan.manifest.checks.iter().find(|check| check.id == *need);
@@ -261,7 +267,8 @@ impl Board {
         Needs::Met
     }
 
-    /// The results of the core checks, once, when all are there; never of a grading that was stopped.
+    /// The results of the core checks, once, when all are there; never of a grading that was
+    /// stopped.
     fn take_core(&self, entries: &[&CheckEntry]) -> Option<Vec<CheckReport>> {
         let slots = self.lock();
         let has_core = entries.iter().any(|entry| entry.kind == Kind::Core);
@@ -305,7 +312,8 @@ fn is_not_implemented(report: &CheckReport) -> bool {
     symptom == Some(Symptom::NotImplemented.as_str())
 }
 
-/// A panic outside of a check's function would leave every check that waits for this one waiting for ever.
+/// A panic outside of a check's function would leave every check that waits for this one waiting
+/// for ever.
 fn guarded(entry: &CheckEntry, run: impl FnOnce() -> CheckReport) -> CheckReport {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let feedback = plain(entry, format!("{:#}", panic_message(panic.as_ref())));
@@ -362,7 +370,8 @@ fn run_once(
     let verdict = verdict.unwrap_or_else(|panic| Err(Stop::Error(panic_message(panic.as_ref()))));
     let verdict = verdict.map_err(|stop| check.with_packets(stop));
     drop(check);
-    // The programs are gone with the check; what they left in its folder goes with the run at the latest.
+    // The programs are gone with the check; what they left in its folder goes with the run at the
+    // latest.
     let _ = sandbox::scratch::remove(&folder);
     (verdict, recorder.events())
 }

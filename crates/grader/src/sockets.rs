@@ -6,7 +6,8 @@ use socket2::Socket;
 
 use crate::look;
 
-/// How many bytes wait to be read, and how many were written but not acknowledged yet (tcp(7): SIOCINQ, SIOCOUTQ).
+/// How many bytes wait to be read, and how many were written but not acknowledged yet (tcp(7):
+/// SIOCINQ, SIOCOUTQ).
 pub(crate) fn queues(socket: &Socket) -> (u32, u32) {
     #[cfg(target_os = "linux")]
     {
@@ -24,7 +25,8 @@ fn ask(socket: &Socket, request: libc::Ioctl) -> u32 {
     use std::os::fd::AsRawFd;
 
     let mut answer: libc::c_int = 0;
-    // SAFETY: both requests write one int to the address given, and the descriptor is open for the call.
+    // SAFETY: both requests write one int to the address given, and the descriptor is open for the
+    // call.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut answer) };
     if result == 0 { u32::try_from(answer).unwrap_or(0) } else { 0 }
 }

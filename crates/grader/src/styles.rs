@@ -1,7 +1,7 @@
 //! Correct programs in other styles and languages, which a module's checks must not reject.
 //!
-//! They stand in the module's `tests/styles/`: a `.rs` file that needs nothing but std, or a script that can be executed.
-//! A module's test calls [`prove`].
+//! They stand in the module's `tests/styles/`: a `.rs` file that needs nothing but std, or a script
+//! that can be executed. A module's test calls [`prove`].
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -20,9 +20,11 @@ const SEED: u64 = 1;
 /// How long one wait of a check may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Grades every program in `folder/tests/styles` with all checks of `module`, and prints a line for each.
+/// Grades every program in `folder/tests/styles` with all checks of `module`, and prints a line for
+/// each.
 ///
-/// A script whose interpreter is not installed is named and not counted. The last line is `N passed, N failed`.
+/// A script whose interpreter is not installed is named and not counted. The last line is
+/// `N passed, N failed`.
 pub fn prove(module: &Module, folder: &Path) -> ExitCode {
     match prove_all(module, folder) {
         Ok((passed, failed)) => {
@@ -36,7 +38,8 @@ pub fn prove(module: &Module, folder: &Path) -> ExitCode {
     }
 }
 
-/// Grades `program` with all checks of `module`, whose crate is at `folder`, and prints what it fails.
+/// Grades `program` with all checks of `module`, whose crate is at `folder`, and prints what it
+/// fails.
 pub fn prove_program(module: &Module, folder: &Path, program: &Path) -> ExitCode {
     let proved = Bench::open(module, folder).map(|bench| bench.accepts(program, module.name));
     match proved {

@@ -1,5 +1,5 @@
-//! The grader's ends of TCP connections: they send in the segments that a check asks for, finish their sending half,
-//! reset, stop reading; and they record all of it.
+//! The grader's ends of TCP connections: they send in the segments that a check asks for, finish
+//! their sending half, reset, stop reading; and they record all of it.
 
 mod arrivals;
 
@@ -31,7 +31,8 @@ const READ_BYTES: usize = 256 << 10;
 /// What a connection may hold unread on the grader's side before it stops taking more.
 const INBOX_LIMIT_BYTES: usize = 96 << 20;
 
-/// Sizes of the kernel's buffers on the grader's side, in bytes as given to setsockopt(2); `None`: the system's.
+/// Sizes of the kernel's buffers on the grader's side, in bytes as given to setsockopt(2); `None`:
+/// the system's.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Buffers {
     /// `SO_RCVBUF`.
@@ -40,12 +41,15 @@ pub struct Buffers {
     pub send_bytes: Option<usize>,
 }
 
-/// A program that takes nothing for so long is regarded as stuck. If it was slow, less is sent, which harms no check.
+/// A program that takes nothing for so long is regarded as stuck. If it was slow, less is sent,
+/// which harms no check.
 const STUCK_AFTER: Duration = Duration::from_millis(150);
 
-/// A program that is not seen to be blocked, and moves nothing for so long, is regarded as blocked all the same.
+/// A program that is not seen to be blocked, and moves nothing for so long, is regarded as blocked
+/// all the same.
 const SLOW_AFTER: Duration = Duration::from_millis(400);
-/// A program that sleeps in a send, to a socket that has got nothing for so long, is blocked for good.
+/// A program that sleeps in a send, to a socket that has got nothing for so long, is blocked for
+/// good.
 const SURE_AFTER: Duration = Duration::from_millis(15);
 
 /// How a stream ended, as the grader's kernel saw it.
@@ -156,8 +160,8 @@ impl Connection {
         self.peer
     }
 
-    /// Whether a segment leaves at once although what was sent before is not yet acknowledged (`TCP_NODELAY`, tcp(7)). A
-    /// connection begins so.
+    /// Whether a segment leaves at once although what was sent before is not yet acknowledged
+    /// (`TCP_NODELAY`, tcp(7)). A connection begins so.
     ///
     /// # Errors
     ///
@@ -180,14 +184,16 @@ impl Connection {
         self.note(steps::reads_again());
     }
 
-    /// From now on [`Connection::expect_echo`] does not know what was sent; the memory of large sends is not held.
+    /// From now on [`Connection::expect_echo`] does not know what was sent; the memory of large
+    /// sends is not held.
     pub fn forget_sent(&mut self) {
         self.keeps_sent = false;
         self.unechoed = Vec::new();
     }
 
-    /// Sends `bytes`, taking in what comes meanwhile. A connection that breaks meanwhile is judged when something is
-    /// expected of it, since what the program sent before may still stand in the buffer.
+    /// Sends `bytes`, taking in what comes meanwhile. A connection that breaks meanwhile is judged
+    /// when something is expected of it, since what the program sent before may still stand in the
+    /// buffer.
     ///
     /// # Errors
     ///
@@ -242,7 +248,8 @@ impl Connection {
         })
     }
 
-    /// Tries to send `bytes` without waiting. Returns how many the kernel took: 0 if its buffers are full.
+    /// Tries to send `bytes` without waiting. Returns how many the kernel took: 0 if its buffers
+    /// are full.
     ///
     /// # Errors
     ///
@@ -264,8 +271,8 @@ impl Connection {
         }
     }
 
-    /// Sends from the beginning of `pattern` until the program and the kernels between take no more, or all is sent.
-    /// Returns how many bytes went.
+    /// Sends from the beginning of `pattern` until the program and the kernels between take no
+    /// more, or all is sent. Returns how many bytes went.
     ///
     /// # Errors
     ///
@@ -293,8 +300,8 @@ impl Connection {
         Ok(sent)
     }
 
-    /// Sends each piece as a segment of its own: the next one leaves only when the program's kernel has handed over the
-    /// last, so that no read can return two of them.
+    /// Sends each piece as a segment of its own: the next one leaves only when the program's kernel
+    /// has handed over the last, so that no read can return two of them.
     ///
     /// # Errors
     ///
@@ -459,8 +466,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits until `program` is blocked in a send to this connection, from which the grader does not read, or nothing has
-    /// come for a while. A program that was slow is not blocked then, which harms no check.
+    /// Waits until `program` is blocked in a send to this connection, from which the grader does
+    /// not read, or nothing has come for a while. A program that was slow is not blocked then,
+    /// which harms no check.
     ///
     /// # Errors
     ///
@@ -489,7 +497,8 @@ impl Connection {
         }
     }
 
-    /// Expects no further byte: looks until the stream ends, or nothing has come for a while, and either will do.
+    /// Expects no further byte: looks until the stream ends, or nothing has come for a while, and
+    /// either will do.
     ///
     /// # Errors
     ///
@@ -599,8 +608,8 @@ impl Connection {
         if self.unread() == 0 { self.end } else { None }
     }
 
-    /// Waits at most `limit` for bytes or the end of the stream. True if there is any; silence is no failure, and a program
-    /// that waits for the grader alone is not waited for.
+    /// Waits at most `limit` for bytes or the end of the stream. True if there is any; silence is
+    /// no failure, and a program that waits for the grader alone is not waited for.
     ///
     /// # Errors
     ///
@@ -622,8 +631,8 @@ impl Connection {
         }
     }
 
-    /// Whether the connection is known to be broken: the program's kernel has reset it, or has answered a send with a reset.
-    /// Told only until the grader finishes its sending half.
+    /// Whether the connection is known to be broken: the program's kernel has reset it, or has
+    /// answered a send with a reset. Told only until the grader finishes its sending half.
     pub fn is_broken(&self) -> bool {
         // A reset closes the grader's end too, and a closed end has no peer.
         self.broken || self.end == Some(End::Reset) || self.socket.peer_addr().is_err()
@@ -680,7 +689,8 @@ impl Connection {
             let before = self.inbox.len();
             let room: &mut [MaybeUninit<u8>] = &mut self.inbox.spare_capacity_mut()[..READ_BYTES];
             match self.socket.recv(room) {
-                // A failed send has taken the reset's error from the socket, which then reads as ended.
+                // A failed send has taken the reset's error from the socket, which then reads as
+                // ended.
                 Ok(0) if self.broken => {
                     self.end = Some(End::Reset);
                     self.record(What::ProgramReset);
@@ -957,9 +967,9 @@ fn refused(
     Failure::new(Symptom::Refused, expected, got).into()
 }
 
-/// Whether the `written` bytes have arrived at the program's end of a connection and it has read them, or
-/// it reads no more: but for these states, its end is closed or on the way there. One that has finished
-/// sending (`FIN_WAIT`) still reads while somebody has it open.
+/// Whether the `written` bytes have arrived at the program's end of a connection and it has read
+/// them, or it reads no more: but for these states, its end is closed or on the way there. One that
+/// has finished sending (`FIN_WAIT`) still reads while somebody has it open.
 fn has_taken_all(end: &look::TcpPeerState, written: u64) -> bool {
     const ESTABLISHED: u8 = 1;
     const FIN_WAIT1: u8 = 4;

@@ -1,4 +1,5 @@
-//! The grader's datagram sockets: what they send and receive, from whom, and when the kernel received it.
+//! The grader's datagram sockets: what they send and receive, from whom, and when the kernel
+//! received it.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -20,17 +21,18 @@ use crate::retell::told_by;
 use crate::stamps::{self, Received};
 use crate::wording::{lab as words, steps};
 
-/// The most that one datagram carries over IPv4: 65,535 less the headers of IP and UDP (RFC 768, RFC 791).
+/// The most that one datagram carries over IPv4: 65,535 less the headers of IP and UDP (RFC 768,
+/// RFC 791).
 pub const MOST_BYTES: usize = 65_507;
 /// Room for some tens of the largest datagrams; the kernel grants what `net.core.rmem_max` allows.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// The end of a datagram is missing. "Cut short" is for streams, which end.
 const SHORTENED: Symptom = Symptom::Named("shortened");
-/// How long a datagram may still be on its way when the program that should have sent it has ended, or waits for ever:
-/// a kernel under load hands it over late (ksoftirqd), and on the loopback too.
+/// How long a datagram may still be on its way when the program that should have sent it has ended,
+/// or waits for ever: a kernel under load hands it over late (ksoftirqd), and on the loopback too.
 const STILL_ON_ITS_WAY: Duration = Duration::from_millis(250);
-/// Where [`Check::shared_port`] looks: below the ports that kernels give to whoever asks for any (Linux from 32,768,
-/// others from 49,152), above those that services are known by.
+/// Where [`Check::shared_port`] looks: below the ports that kernels give to whoever asks for any
+/// (Linux from 32,768, others from 49,152), above those that services are known by.
 const SHARED_PORTS: std::ops::Range<u64> = 15_000..32_000;
 /// How often it looks there.
 const SHARED_PORT_TRIES: u32 = 200;
@@ -42,8 +44,8 @@ pub struct Datagram {
     pub bytes: Vec<u8>,
     /// Who sent it.
     pub from: SocketAddr,
-    /// When the kernel received it, counted from the epoch (`SO_TIMESTAMPNS`, socket(7)); elsewhere than on Linux, when
-    /// the grader took it. `None` where the kernel does not tell.
+    /// When the kernel received it, counted from the epoch (`SO_TIMESTAMPNS`, socket(7)); elsewhere
+    /// than on Linux, when the grader took it. `None` where the kernel does not tell.
     pub stamp: Option<Duration>,
 }
 
@@ -161,8 +163,9 @@ impl DatagramPeer {
         Ok(())
     }
 
-    /// Sends a datagram back to where it came from. If a busy machine made the grader late with it, a second try of the same
-    /// datagram is no mistake of the program's, and [`DatagramPeer::expect`] answers it again.
+    /// Sends a datagram back to where it came from. If a busy machine made the grader late with it,
+    /// a second try of the same datagram is no mistake of the program's, and
+    /// [`DatagramPeer::expect`] answers it again.
     ///
     /// # Errors
     ///
@@ -177,7 +180,8 @@ impl DatagramPeer {
         Ok(())
     }
 
-    /// Waits for the next datagram, from whomever. `expected` says what should come, as the learner reads it.
+    /// Waits for the next datagram, from whomever. `expected` says what should come, as the learner
+    /// reads it.
     ///
     /// # Errors
     ///
@@ -401,8 +405,9 @@ impl Datagram {
 }
 
 impl Check<'_> {
-    /// A loopback address that is, in all likelihood, this check's alone (127.0.0.0/8, RFC 6890): what is late for one
-    /// conversation cannot stray into another that has got the same port. Where only 127.0.0.1 is the host's own, that.
+    /// A loopback address that is, in all likelihood, this check's alone (127.0.0.0/8, RFC 6890):
+    /// what is late for one conversation cannot stray into another that has got the same port.
+    /// Where only 127.0.0.1 is the host's own, that.
     pub fn own_loopback(&mut self) -> String {
         if cfg!(target_os = "linux") {
             let mut part = || 1 + (self.random().below(253) + chance()) % 253;
@@ -414,8 +419,9 @@ impl Check<'_> {
         }
     }
 
-    /// A port to which nobody can send: the kernel answers "port unreachable" (RFC 792). It is bound, so nobody else
-    /// gets it, and connected to another address, so it takes nothing from anybody.
+    /// A port to which nobody can send: the kernel answers "port unreachable" (RFC 792). It is
+    /// bound, so nobody else gets it, and connected to another address, so it takes nothing from
+    /// anybody.
     ///
     /// # Errors
     ///
@@ -429,7 +435,8 @@ impl Check<'_> {
         Ok(peer)
     }
 
-    /// Whether a second socket, willing to share (`SO_REUSEADDR`, socket(7)), can be bound to `address` just now.
+    /// Whether a second socket, willing to share (`SO_REUSEADDR`, socket(7)), can be bound to
+    /// `address` just now.
     ///
     /// # Errors
     ///
@@ -446,7 +453,8 @@ impl Check<'_> {
         }
     }
 
-    /// Sockets at one port of both addresses that `localhost` stands for; where there is no IPv6, at the one.
+    /// Sockets at one port of both addresses that `localhost` stands for; where there is no IPv6,
+    /// at the one.
     ///
     /// # Errors
     ///
@@ -477,8 +485,9 @@ impl Check<'_> {
         self.start_job(arguments, |job| job.network = sandbox::Network::Lonely)
     }
 
-    /// A socket of the grader's on 0.0.0.0, at a port that others can bind as well if they ask to share it
-    /// (`SO_REUSEADDR`), and that no kernel gives away unasked. It hears what is broadcast there.
+    /// A socket of the grader's on 0.0.0.0, at a port that others can bind as well if they ask to
+    /// share it (`SO_REUSEADDR`), and that no kernel gives away unasked. It hears what is broadcast
+    /// there.
     ///
     /// # Errors
     ///
@@ -513,8 +522,8 @@ impl DatagramPeer {
     }
 }
 
-/// What a line says about a datagram; nothing if it is about where the program listens. Where that line has no end, the
-/// first one about a datagram stands behind it.
+/// What a line says about a datagram; nothing if it is about where the program listens. Where that
+/// line has no end, the first one about a datagram stands behind it.
 fn about_datagram(line: &[u8]) -> Option<&[u8]> {
     if !line.starts_with(b"listening") {
         return Some(line);
@@ -567,21 +576,22 @@ pub fn expect_at_any(peers: &mut [DatagramPeer], program: &Program, bytes: &[u8]
     }
 }
 
-/// A number that differs from grading to grading: with the same seed at the same time, two get different addresses and
-/// ports.
+/// A number that differs from grading to grading: with the same seed at the same time, two get
+/// different addresses and ports.
 fn chance() -> u64 {
     u64::from(stamps::now().subsec_nanos()) ^ (u64::from(std::process::id()) << 12)
 }
 
 /// A program that receives datagrams, and may print a line for each.
 impl Server {
-    /// The addresses to which its datagram sockets are bound, as the kernel has them; none where that cannot be read.
+    /// The addresses to which its datagram sockets are bound, as the kernel has them; none where
+    /// that cannot be read.
     pub fn bound_addresses(&self) -> Vec<SocketAddr> {
         crate::sockets::bound_datagram(&self.pids())
     }
 
-    /// Judges the ready line of a program that was asked to receive at `asked`, and any free port: its
-    /// text, and against what the kernel knows of its sockets, where that can be read.
+    /// Judges the ready line of a program that was asked to receive at `asked`, and any free port:
+    /// its text, and against what the kernel knows of its sockets, where that can be read.
     ///
     /// # Errors
     ///
@@ -649,7 +659,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// A failure if it does not come, or another one (`came-again` if it is the one before once more).
+    /// A failure if it does not come, or another one (`came-again` if it is the one before once
+    /// more).
     pub fn expect_heard(&self, number: usize, line: &str) -> Verdict {
         let heard = self.await_heard(number, line)?;
         if heard == line.as_bytes() {
@@ -667,7 +678,8 @@ impl Server {
         Err(Failure::new(symptom, expected, got).into())
     }
 
-    /// Expects that the `number`-th line (from 0) about a datagram has `text` in it, whatever else stands there.
+    /// Expects that the `number`-th line (from 0) about a datagram has `text` in it, whatever else
+    /// stands there.
     ///
     /// # Errors
     ///

@@ -213,9 +213,9 @@ pub fn methods(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A long header is served, one without measure is not, and nobody waits for its end. Both stay some
-/// hundred bytes away from the limits, since what counts as a byte of the head may be read in two
-/// ways.
+/// A long header is served, one without measure is not, and nobody waits for its end. Both stay
+/// some hundred bytes away from the limits, since what counts as a byte of the head may be read in
+/// two ways.
 pub fn head_too_large(check: &mut Check) -> Verdict {
     let (site, server) = start(check)?;
     let host = format!("Host: {}", server.address());

@@ -9,8 +9,8 @@ use crate::site::{NAME, Site, start};
 use crate::visit::Visit;
 
 /// The server says where it listens, in one line, and nothing else on standard output, also not of
-/// its conversations: not of a request, a refusal, or a client that resets. Whether these go well is
-/// for other checks to say.
+/// its conversations: not of a request, a refusal, or a client that resets. Whether these go well
+/// is for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
     let site = Site::new(check)?;
     site.hollow_file("large.bin", 64 << 20)?;

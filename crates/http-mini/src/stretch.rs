@@ -91,7 +91,8 @@ fn kept(visit: &mut Visit, line: &str) -> Verdict {
     visit.ask_again(line, &[])
 }
 
-/// One range, in each of its three forms, inside the file and beyond its end; and forms that make no sense.
+/// One range, in each of its three forms, inside the file and beyond its end; and forms that make
+/// no sense.
 pub fn ranges(check: &mut Check) -> Verdict {
     let (site, server) = start(check)?;
     let whole = check.random_bytes(WHOLE_BYTES);

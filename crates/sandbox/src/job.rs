@@ -29,8 +29,9 @@ pub struct Job {
     /// What it may use up.
     pub limits: Limits,
     /// Whether its standard error is a terminal of 80 columns and 24 lines, not a pipe: for
-    /// programs that show their progress on one only. Bytes pass as they are ("\n" stays "\n"), and it does
-    /// not become the program's controlling terminal. See [`crate::Running::stderr`] for its end.
+    /// programs that show their progress on one only. Bytes pass as they are ("\n" stays "\n"), and
+    /// it does not become the program's controlling terminal. See [`crate::Running::stderr`] for
+    /// its end.
     pub stderr_terminal: bool,
     /// How many more descriptors it finds open, from 3 up; all of them are `/dev/null`.
     pub extra_descriptors: usize,

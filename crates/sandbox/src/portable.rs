@@ -118,8 +118,8 @@ impl Sandbox {
         self.run.closed.clone()
     }
 
-    /// What the caller keeps beside this run, made when it is first asked for. It is dropped with the
-    /// run, after all of the run's programs have ended.
+    /// What the caller keeps beside this run, made when it is first asked for. It is dropped with
+    /// the run, after all of the run's programs have ended.
     ///
     /// # Panics
     /// Another type was asked for before: there is one companion.

@@ -59,7 +59,8 @@ pub(crate) fn line_for(text: &str) -> String {
     format!("message {text:?}")
 }
 
-/// The text that a `message` line stands for; `None` if it is no such line, or its quotes or escapes are not Rust's.
+/// The text that a `message` line stands for; `None` if it is no such line, or its quotes or
+/// escapes are not Rust's.
 pub(crate) fn text_of(line: &str) -> Option<String> {
     let quoted = line.strip_prefix("message \"")?.strip_suffix('"')?;
     let mut text = String::new();

@@ -11,7 +11,8 @@ const MIB: u64 = 1 << 20;
 /// What a receiver's address space may grow by for a header of four bytes.
 const ADDRESS_SPACE_LIMIT_BYTES: u64 = 64 * MIB;
 
-/// A sender resets in mid-message, another before it was accepted, a third sends garbage: the next is served in full.
+/// A sender resets in mid-message, another before it was accepted, a third sends garbage: the next
+/// is served in full.
 pub fn after_reset(check: &mut Check) -> Verdict {
     let mut receiver = Receiver::start(check, Framing::Length)?;
     in_mid_message(&mut receiver)?;
@@ -23,8 +24,8 @@ pub fn after_reset(check: &mut Check) -> Verdict {
     receiver.server.expect_running()
 }
 
-/// If the receiver has ended by itself, the same failure with its last words, under the name of the mistake that `tell`
-/// sees in them.
+/// If the receiver has ended by itself, the same failure with its last words, under the name of the
+/// mistake that `tell` sees in them.
 fn told_by_its_end(
     receiver: &Program,
     stop: Stop,
@@ -92,7 +93,8 @@ fn is_end(line: &str) -> bool {
     line == "truncated" || line == "closed"
 }
 
-/// A length above the limit is rejected: at once where it is absurd, and where it is hardly too long.
+/// A length above the limit is rejected: at once where it is absurd, and where it is hardly too
+/// long.
 pub fn length_too_long(check: &mut Check) -> Verdict {
     four_gibibytes(check)?;
     little_too_long(check)?;
@@ -109,7 +111,8 @@ fn after_a_message(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Four bytes announce 4 GiB. The receiver says no at once, and takes neither memory nor address space for it.
+/// Four bytes announce 4 GiB. The receiver says no at once, and takes neither memory nor address
+/// space for it.
 fn four_gibibytes(check: &mut Check) -> Verdict {
     // The sandbox's own limit on memory must not answer for the receiver.
     let server = check.start_server_job(["receive", "127.0.0.1:0", "length"], |job| {
@@ -118,8 +121,8 @@ fn four_gibibytes(check: &mut Check) -> Verdict {
     let mut receiver = Receiver::of(server)?;
     let mut sender = receiver.sender()?;
     sender.send_in_segments([Framing::Length.frame("ok")])?;
-    // The line says that whatever a conversation needs (a thread, a buffer) has been reserved. That it comes in time is
-    // judged elsewhere.
+    // The line says that whatever a conversation needs (a thread, a buffer) has been reserved. That
+    // it comes in time is judged elsewhere.
     let kept = match receiver.expect_message("ok") {
         Err(stop) if stop.is_silence() => false,
         other => other.map(|()| true)?,
@@ -147,7 +150,8 @@ fn little_too_long(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Bytes that are no text are rejected, with a reason, and what came before is kept, in a read of its own or in the same.
+/// Bytes that are no text are rejected, with a reason, and what came before is kept, in a read of
+/// its own or in the same.
 pub fn not_utf8(check: &mut Check) -> Verdict {
     for framing in BOTH {
         let mut receiver = Receiver::start(check, framing)?;

@@ -1,7 +1,8 @@
 //! The checks of sticky-packet: a stream has no messages until you frame them.
 //!
-//! Each check is a promise of the contract. It plays the program's peer, and stops at the first step that the program
-//! does not keep. What a check is worth and how it is told stands in `module.toml`.
+//! Each check is a promise of the contract. It plays the program's peer, and stops at the first
+//! step that the program does not keep. What a check is worth and how it is told stands in
+//! `module.toml`.
 
 mod frames;
 mod hostile;

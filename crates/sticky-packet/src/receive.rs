@@ -128,8 +128,8 @@ pub fn as_they_complete(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// The stream ends inside a message, which begins with the first byte of its header. That is told once, and the message
-/// before it is kept, also if one read brings both.
+/// The stream ends inside a message, which begins with the first byte of its header. That is told
+/// once, and the message before it is kept, also if one read brings both.
 pub fn truncated(check: &mut Check) -> Verdict {
     for framing in BOTH {
         let whole = framing.frame("cut");
@@ -164,7 +164,8 @@ fn expect_truncated(receiver: &mut Receiver) -> Verdict {
     })
 }
 
-/// While one sender is served, another one connects, sends and finishes: its lines come after the first one's end.
+/// While one sender is served, another one connects, sends and finishes: its lines come after the
+/// first one's end.
 pub fn next_sender(check: &mut Check) -> Verdict {
     for framing in BOTH {
         let mut receiver = Receiver::start(check, framing)?;
@@ -173,7 +174,8 @@ pub fn next_sender(check: &mut Check) -> Verdict {
         let mut second = receiver.sender()?;
         second.send(&framing.frame("second"))?;
         second.finish_sending()?;
-        // Each of these segments is read before the next: time enough for whoever serves both to print the second's.
+        // Each of these segments is read before the next: time enough for whoever serves both to
+        // print the second's.
         let more = ["still", "the", "first"];
         first.send_in_segments(more.map(|text| framing.frame(text)))?;
         first.finish_sending()?;
@@ -187,8 +189,9 @@ pub fn next_sender(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Without framing each read is a line. How the bytes fall into reads is the kernel's affair and the program's, so the
-/// texts of all lines together are judged; here alone bytes that are no text are replaced.
+/// Without framing each read is a line. How the bytes fall into reads is the kernel's affair and
+/// the program's, so the texts of all lines together are judged; here alone bytes that are no text
+/// are replaced.
 pub fn without_framing(check: &mut Check) -> Verdict {
     for framing in ["none", "delay"] {
         let mut receiver = Receiver::start_with(check, "127.0.0.1:0", framing)?;

@@ -17,8 +17,9 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Starts a receiver for one of the framings that work. Each sender should get one of its own, where the check is
-    /// not about a second one: then a receiver that does not outlive a sender fails the checks that are about that.
+    /// Starts a receiver for one of the framings that work. Each sender should get one of its own,
+    /// where the check is not about a second one: then a receiver that does not outlive a sender
+    /// fails the checks that are about that.
     pub(crate) fn start(check: &mut Check, framing: Framing) -> Verdict<Self> {
         Self::start_with(check, "127.0.0.1:0", framing.name())
     }
@@ -50,7 +51,8 @@ impl Receiver {
         Ok(sender)
     }
 
-    /// How much more `measure` tells of the receiver than `before`; 0 if it has ended, which other checks judge.
+    /// How much more `measure` tells of the receiver than `before`; 0 if it has ended, which other
+    /// checks judge.
     pub(crate) fn growth(
         &self,
         before: u64,
@@ -78,7 +80,8 @@ impl Receiver {
         self.expect(&line_for(text), rejected)
     }
 
-    /// Expects the line of the message `text` next; one line before it may be such as `may_come` says.
+    /// Expects the line of the message `text` next; one line before it may be such as `may_come`
+    /// says.
     pub(crate) fn expect_message_after(
         &mut self,
         text: &str,
@@ -130,8 +133,8 @@ impl Receiver {
         self.expect(&line_for(text), |came| is_ending(came).then_some("messages-lost"))
     }
 
-    /// Expects that a message is rejected, while its connection is still open on the grader's side; gives the line that
-    /// says so.
+    /// Expects that a message is rejected, while its connection is still open on the grader's side;
+    /// gives the line that says so.
     pub(crate) fn expect_rejection(&mut self) -> Verdict<String> {
         let expected = sticky_packet::rejects(&self.server.name());
         // One that takes the message says nothing, or prints it.

@@ -7,8 +7,8 @@ use grader::{Check, Stop, Symptom, Verdict};
 use crate::frames::{Framing, line_for};
 use crate::receiver::{Receiver, is_result};
 
-/// The receiver says where it listens, in one line, and then prints results only. Whether these are right is for other
-/// checks to say.
+/// The receiver says where it listens, in one line, and then prints results only. Whether these are
+/// right is for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
     let mut receiver = Receiver::start(check, Framing::Length)?;
     let real = receiver.server.address();
@@ -51,7 +51,8 @@ fn misbehave(receiver: &mut Receiver, garbage: &[u8]) -> Verdict {
     converse(receiver)
 }
 
-/// A receiver whose port is taken says so and exits 1: taken by a stranger, and by another of its kind.
+/// A receiver whose port is taken says so and exits 1: taken by a stranger, and by another of its
+/// kind.
 pub fn port_taken(check: &mut Check) -> Verdict {
     let stranger = check.listen("127.0.0.1")?;
     let first = Receiver::start(check, Framing::Length)?;
@@ -62,7 +63,8 @@ pub fn port_taken(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A wrong command line ends with status 2 and a line on standard error; an address that cannot be read, with 1 or 2.
+/// A wrong command line ends with status 2 and a line on standard error; an address that cannot be
+/// read, with 1 or 2.
 pub fn usage(check: &mut Check) -> Verdict {
     // Somebody listens there: a program that attempts what it should not does not fail by accident.
     let peer = check.listen("127.0.0.1")?;
@@ -101,8 +103,8 @@ pub fn error_line(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// HOST may be a name, and a sender tries each address that the name has: the one that answers may be the last. What the
-/// bytes are is judged elsewhere.
+/// HOST may be a name, and a sender tries each address that the name has: the one that answers may
+/// be the last. What the bytes are is judged elsewhere.
 pub fn host_names(check: &mut Check) -> Verdict {
     for mut peer in check.named_peers()? {
         let sender = check.start(["send", peer.named_address(), "none", "hi"])?;

@@ -62,8 +62,8 @@ fn messages(long: &str) -> [&str; 4] {
     ["one", "你好 é", "", long]
 }
 
-/// Each message and a newline, the last and the empty one too. Here alone it is judged that the stream ends after it,
-/// and that the sender ends too, while the receiver keeps the connection.
+/// Each message and a newline, the last and the empty one too. Here alone it is judged that the
+/// stream ends after it, and that the sender ends too, while the receiver keeps the connection.
 pub fn delimiter(check: &mut Check) -> Verdict {
     let long = "x".repeat(300);
     let messages = messages(&long);
@@ -75,7 +75,8 @@ pub fn delimiter(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A length of four bytes before each message, the most significant first, in bytes and not in characters.
+/// A length of four bytes before each message, the most significant first, in bytes and not in
+/// characters.
 pub fn length(check: &mut Check) -> Verdict {
     let long = "x".repeat(300);
     let mut messages = messages(&long).to_vec();
@@ -123,7 +124,8 @@ fn wrong_header(messages: &[&str], came: &[u8]) -> Option<(String, String)> {
     None
 }
 
-/// The bytes of the messages and nothing else, also where other framings would escape; and nothing on standard output.
+/// The bytes of the messages and nothing else, also where other framings would escape; and nothing
+/// on standard output.
 pub fn none(check: &mut Check) -> Verdict {
     let long = "x".repeat(300);
     let mut all = messages(&long).to_vec();
@@ -143,8 +145,8 @@ pub fn none(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Between messages the wire is silent for 90 ms at least, by the stamps of the kernel that received them; and
-/// there are no other bytes.
+/// Between messages the wire is silent for 90 ms at least, by the stamps of the kernel that
+/// received them; and there are no other bytes.
 pub fn delay(check: &mut Check) -> Verdict {
     let messages = ["one", "two", "three"];
     for _ in 0..GAP_TRIES {
@@ -157,7 +159,8 @@ pub fn delay(check: &mut Check) -> Verdict {
         if gaps_seen(check, &messages, &arrivals)? {
             return connection.expect_no_more();
         }
-        // The kernel had queued two messages when the grader came to look: how far apart they came is not known.
+        // The kernel had queued two messages when the grader came to look: how far apart they came
+        // is not known.
         sender.kill()?;
     }
     Err(std::io::Error::other(sticky_packet::never_in_time(GAP_TRIES)).into())

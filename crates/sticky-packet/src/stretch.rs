@@ -33,7 +33,8 @@ pub fn escapes_sent(check: &mut Check) -> Verdict {
     send::escapes(check, &[ESCAPED, "\\", "\n", "\r"])
 }
 
-/// The receiver takes the escapes out again, wherever a segment ends, and counts a message without them.
+/// The receiver takes the escapes out again, wherever a segment ends, and counts a message without
+/// them.
 pub fn escapes_received(check: &mut Check) -> Verdict {
     let framing = Framing::Delimiter;
     let frame = framing.frame(ESCAPED);
@@ -66,7 +67,8 @@ pub fn escapes_received(check: &mut Check) -> Verdict {
     receiver.expect("truncated", |came| rejected(came).or(Some("not-told")))
 }
 
-/// A byte more than there may be, with an end; and a message without one, which is neither awaited nor kept.
+/// A byte more than there may be, with an end; and a message without one, which is neither awaited
+/// nor kept.
 pub fn endless_message(check: &mut Check) -> Verdict {
     a_byte_too_long(check)?;
     without_an_end(check)
@@ -101,8 +103,8 @@ fn without_an_end(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Goes on sending to a receiver that keeps the connection, until it takes no more. Whether it may keep it is judged
-/// elsewhere.
+/// Goes on sending to a receiver that keeps the connection, until it takes no more. Whether it may
+/// keep it is judged elsewhere.
 fn send_further(sender: &mut Connection) -> Verdict {
     let piece = vec![b'x'; MIB];
     for _ in 0..FURTHER_BYTES / MIB {
@@ -171,8 +173,8 @@ fn small_messages() -> (Vec<u8>, Vec<u8>) {
     (messages, lines)
 }
 
-/// Sends `stream`, and gives what the receiver prints of it: as much as it should be, or up to the end of the
-/// conversation, or until it has used all its processor time.
+/// Sends `stream`, and gives what the receiver prints of it: as much as it should be, or up to the
+/// end of the conversation, or until it has used all its processor time.
 fn exchange(
     receiver: &mut Receiver,
     sender: &mut Connection,

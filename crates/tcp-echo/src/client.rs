@@ -5,7 +5,8 @@ use grader::{Check, Connection, Finished, Program, Symptom, Verdict};
 
 use crate::mistakes::{of_binary_stdout, of_text_reader};
 
-/// No multiple of any usual buffer size, so that the last read of standard input does not fill a buffer.
+/// No multiple of any usual buffer size, so that the last read of standard input does not fill a
+/// buffer.
 const STDIN_BYTES: u64 = 150_001;
 /// Beyond any single read or write.
 const LATE_BYTES: u64 = 2 << 20;

@@ -3,8 +3,8 @@
 use grader::retell::{of_stdout, told_as, told_by};
 use grader::{Symptom, Verdict};
 
-/// As [`of_stdout`], for data that is no text: too little is another mistake than other bytes, and so are the bytes
-/// of U+FFFD where a String was made of it.
+/// As [`of_stdout`], for data that is no text: too little is another mistake than other bytes, and
+/// so are the bytes of U+FFFD where a String was made of it.
 pub(crate) fn of_binary_stdout<T>(verdict: Verdict<T>) -> Verdict<T> {
     let verdict = told_as(verdict, &[Symptom::CutShort], "printed-too-little");
     told_by(of_stdout(verdict), |failure| {
@@ -13,7 +13,8 @@ pub(crate) fn of_binary_stdout<T>(verdict: Verdict<T>) -> Verdict<T> {
     })
 }
 
-/// Tells the end of a program that complains of bytes that are no text by a name of this module's own.
+/// Tells the end of a program that complains of bytes that are no text by a name of this module's
+/// own.
 pub(crate) fn of_text_reader<T>(verdict: Verdict<T>, name: &'static str) -> Verdict<T> {
     told_by(verdict, |failure| {
         let complains = failure.symptom == Symptom::Exited && failure.got.contains("UTF-8");

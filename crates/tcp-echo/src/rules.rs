@@ -5,8 +5,8 @@ use grader::{Check, Server, Stop, Symptom, Verdict};
 
 use crate::server::{converse, start};
 
-/// The server says where it listens, in one line, and nothing else on standard output, also not of its conversations.
-/// Whether these go well is for other checks to say.
+/// The server says where it listens, in one line, and nothing else on standard output, also not of
+/// its conversations. Whether these go well is for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
     let server = told_as(start(check), &[Symptom::NoReadyLine], "never-listens")?;
     for _ in 0..2 {
@@ -36,7 +36,8 @@ fn unlike_ready_line(server: &Server) -> Verdict<Option<&'static str>> {
     })
 }
 
-/// HOST may be a name, and a client tries each address that the name has: the one that answers may be the last.
+/// HOST may be a name, and a client tries each address that the name has: the one that answers may
+/// be the last.
 pub fn host_names(check: &mut Check) -> Verdict {
     let server = check.start_server(["server", "localhost:0"])?;
     converse(check, &server)?;
@@ -51,8 +52,8 @@ pub fn host_names(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A wrong command line ends with status 2 and a line on standard error that names what is wrong; an address that cannot
-/// be read, with 1 or 2.
+/// A wrong command line ends with status 2 and a line on standard error that names what is wrong;
+/// an address that cannot be read, with 1 or 2.
 pub fn usage(check: &mut Check) -> Verdict {
     let wrong: [&[&str]; 6] = [
         &[],

@@ -13,8 +13,9 @@ pub(crate) fn start(check: &mut Check) -> Verdict<Server> {
     check.start_server(ANY_PORT)
 }
 
-/// A conversation with a server that should be well: a message and its echo. That the server closes after it is judged by
-/// `empty_conversation` and `half_close` alone, so that one mistake does not cost every check.
+/// A conversation with a server that should be well: a message and its echo. That the server closes
+/// after it is judged by `empty_conversation` and `half_close` alone, so that one mistake does not
+/// cost every check.
 pub(crate) fn converse(check: &mut Check, server: &Server) -> Verdict {
     let mut client = server.connect()?;
     client.send(check.random_text(12).as_bytes())?;
@@ -32,7 +33,8 @@ pub fn one_message(check: &mut Check) -> Verdict {
     client.expect_no_more()
 }
 
-/// Bytes come back that are no text, or only white space: every value, and sequences that UTF-8 does not know.
+/// Bytes come back that are no text, or only white space: every value, and sequences that UTF-8
+/// does not know.
 pub fn arbitrary_bytes(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut client = server.connect()?;
@@ -54,7 +56,8 @@ pub fn arbitrary_bytes(check: &mut Check) -> Verdict {
     of_early_end(client.expect_echo(), "ended-after-a-piece")
 }
 
-/// A payload that no single read returns comes back whole and in order, also while the reader is late.
+/// A payload that no single read returns comes back whole and in order, also while the reader is
+/// late.
 pub fn large_payload(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let small = Buffers { receive_bytes: Some(128 << 10), send_bytes: None };
@@ -64,7 +67,8 @@ pub fn large_payload(check: &mut Check) -> Verdict {
     client.expect_echo()
 }
 
-/// The echo comes while the client still sends; a server that waits for the end, or for a newline, sends nothing.
+/// The echo comes while the client still sends; a server that waits for the end, or for a newline,
+/// sends nothing.
 pub fn echo_as_it_comes(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut client = server.connect()?;
@@ -83,7 +87,8 @@ pub fn empty_conversation(check: &mut Check) -> Verdict {
     client.expect_end()
 }
 
-/// A client that has finished sending still gets every byte that is on its way, then the end of the stream.
+/// A client that has finished sending still gets every byte that is on its way, then the end of the
+/// stream.
 pub fn half_close(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut client = server.connect()?;
@@ -100,8 +105,8 @@ pub fn second_client(check: &mut Check) -> Verdict {
     converse(check, &server)
 }
 
-/// Sixteen clients are connected, and the one that came last speaks first. A connect succeeds before anyone accepts,
-/// so only the answers prove that all are served.
+/// Sixteen clients are connected, and the one that came last speaks first. A connect succeeds
+/// before anyone accepts, so only the answers prove that all are served.
 pub fn many_clients(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut clients = Vec::new();
@@ -137,7 +142,8 @@ pub fn reset_mid_way(check: &mut Check) -> Verdict {
     server.expect_running()
 }
 
-/// A client that is gone before the server accepted it: accept still returns the connection, and its peer has no address.
+/// A client that is gone before the server accepted it: accept still returns the connection, and
+/// its peer has no address.
 pub fn reset_before_accept(check: &mut Check) -> Verdict {
     let server = start(check)?;
     converse(check, &server)?;
@@ -152,8 +158,9 @@ pub fn reset_before_accept(check: &mut Check) -> Verdict {
     server.expect_running()
 }
 
-/// A server that is killed with a client still connected can be started again on its port at once. The killed server's
-/// end closed first, so the port is still in use by that connection: without `SO_REUSEADDR` bind fails.
+/// A server that is killed with a client still connected can be started again on its port at once.
+/// The killed server's end closed first, so the port is still in use by that connection: without
+/// `SO_REUSEADDR` bind fails.
 pub fn restart_at_once(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut client = server.connect()?;
@@ -165,7 +172,8 @@ pub fn restart_at_once(check: &mut Check) -> Verdict {
     converse(check, &second)
 }
 
-/// A server whose port is taken says so and exits 1: taken by a stranger, and by another of its kind.
+/// A server whose port is taken says so and exits 1: taken by a stranger, and by another of its
+/// kind.
 pub fn port_taken(check: &mut Check) -> Verdict {
     let stranger = check.listen("127.0.0.1")?;
     let first = start(check)?;

@@ -8,16 +8,18 @@ use grader::{Check, Connection, Verdict};
 use crate::server::{converse, start};
 
 const MIB: u64 = 1 << 20;
-/// How often a blocked write is interrupted: now and then one had taken nothing yet, and is begun anew.
+/// How often a blocked write is interrupted: now and then one had taken nothing yet, and is begun
+/// anew.
 const STOPS: u32 = 2;
 /// By how much a pool may grow.
 const POOL_SLACK: usize = 20;
 /// After so many conversations a server that keeps each one is beyond what a pool may grow.
 const ENOUGH_CONVERSATIONS: usize = POOL_SLACK + 5;
 
-/// The client reads while it writes: with more on standard input than the buffers between it and an echo hold, a client
-/// that writes all first and then reads stands still for ever, and so does the echo. Before the echo begins, the client is
-/// blocked in a write: a stop and a go on (Ctrl-Z and `fg`) make the kernel return from it with a part of the bytes written.
+/// The client reads while it writes: with more on standard input than the buffers between it and an
+/// echo hold, a client that writes all first and then reads stands still for ever, and so does the
+/// echo. Before the echo begins, the client is blocked in a write: a stop and a go on (Ctrl-Z and
+/// `fg`) make the kernel return from it with a part of the bytes written.
 pub fn client_64_mib(check: &mut Check) -> Verdict {
     let small = Buffers { receive_bytes: Some(256 << 10), send_bytes: Some(256 << 10) };
     let mut peer = check.listen_with("127.0.0.1", &small)?;
@@ -38,8 +40,8 @@ pub fn client_64_mib(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A client that writes and never reads: the server has to stop reading from it, not to remember all of it. Nobody else
-/// waits meanwhile, and when the client does read, nothing is missing.
+/// A client that writes and never reads: the server has to stop reading from it, not to remember
+/// all of it. Nobody else waits meanwhile, and when the client does read, nothing is missing.
 pub fn slow_reader(check: &mut Check) -> Verdict {
     let server = start(check)?;
     converse(check, &server)?;
@@ -51,7 +53,8 @@ pub fn slow_reader(check: &mut Check) -> Verdict {
     let sent = client.send_until_stuck(&pattern)?;
     converse(check, &server)?;
     server.expect_memory_growth_below(memory, 32 * MIB)?;
-    // A stop and a go on make the kernel return from a blocked send with a part of the bytes written.
+    // A stop and a go on make the kernel return from a blocked send with a part of the bytes
+    // written.
     server.pause()?;
     server.resume()?;
     client.resume_reading();
@@ -60,9 +63,10 @@ pub fn slow_reader(check: &mut Check) -> Verdict {
     client.expect_end()
 }
 
-/// Out of descriptors, accept fails with EMFILE and the connection stays in the queue: a server that gives up is gone, one
-/// that tries again at once spins, and those it already serves must not notice. Those that came meanwhile may be turned
-/// away: the accept that was waiting has its descriptor already, but the server may need a second one for a client.
+/// Out of descriptors, accept fails with EMFILE and the connection stays in the queue: a server
+/// that gives up is gone, one that tries again at once spins, and those it already serves must not
+/// notice. Those that came meanwhile may be turned away: the accept that was waiting has its
+/// descriptor already, but the server may need a second one for a client.
 pub fn out_of_descriptors(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut served = server.connect()?;
@@ -81,8 +85,9 @@ pub fn out_of_descriptors(check: &mut Check) -> Verdict {
     server.expect_running()
 }
 
-/// After 200 conversations the server is as it was after one. What a server keeps may make it so slow that these take
-/// minutes: after half a deadline it is judged by those that it had, if they are enough to tell.
+/// After 200 conversations the server is as it was after one. What a server keeps may make it so
+/// slow that these take minutes: after half a deadline it is judged by those that it had, if they
+/// are enough to tell.
 pub fn no_leaks(check: &mut Check) -> Verdict {
     let server = start(check)?;
     converse(check, &server)?;

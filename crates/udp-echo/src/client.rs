@@ -17,7 +17,8 @@ const MOST_GAP: Duration = Duration::from_millis(900);
 const RUNS: u32 = 3;
 /// How soon something else than the echo comes again while the client waits.
 const DISTURBANCE: Duration = Duration::from_millis(60);
-/// How often it comes: for some seconds, in which a client that keeps its clock has tried again long ago.
+/// How often it comes: for some seconds, in which a client that keeps its clock has tried again
+/// long ago.
 const DISTURBANCES: u32 = 60;
 
 /// Starts a client that sends `messages` to a server of the grader's.
@@ -49,8 +50,8 @@ pub fn messages(check: &mut Check) -> Verdict {
     peer.expect_nothing_more(&client)
 }
 
-/// No reply to the first try: the client waits 500 ms and tries again. That it waits no longer shows in the best of some
-/// runs, for a busy machine may be late with any of them.
+/// No reply to the first try: the client waits 500 ms and tries again. That it waits no longer
+/// shows in the best of some runs, for a busy machine may be late with any of them.
 pub fn retry(check: &mut Check) -> Verdict {
     let mut best = Duration::MAX;
     for _ in 0..RUNS {
@@ -75,8 +76,8 @@ fn retry_once(check: &mut Check) -> Verdict<Duration> {
     Ok(first.gap(&second).unwrap_or_default())
 }
 
-/// A server that never answers: three tries, then the client says so. Here somebody has the port and is silent, so no
-/// closed port gives the answer away.
+/// A server that never answers: three tries, then the client says so. Here somebody has the port
+/// and is silent, so no closed port gives the answer away.
 pub fn gives_up(check: &mut Check) -> Verdict {
     let (client, mut peer) = start(check, &["hello"])?;
     let first = peer.expect(&client, b"hello")?;
@@ -91,7 +92,8 @@ pub fn gives_up(check: &mut Check) -> Verdict {
     of_tries(peer.expect_nothing_more(&client), &peer, b"hello")
 }
 
-/// The second of three messages gets no reply: the first one's stays printed, and the third is not sent.
+/// The second of three messages gets no reply: the first one's stays printed, and the third is not
+/// sent.
 pub fn earlier_replies(check: &mut Check) -> Verdict {
     let (client, mut peer) = start(check, &["one", "two", "three"])?;
     let datagram = peer.expect(&client, b"one")?;
@@ -106,8 +108,8 @@ pub fn earlier_replies(check: &mut Check) -> Verdict {
     of_tries(peer.expect_nothing_more(&client), &peer, b"two")
 }
 
-/// A stranger sends the very bytes that the client waits for, and they are no answer: what the client does next shows
-/// whether it took them for one.
+/// A stranger sends the very bytes that the client waits for, and they are no answer: what the
+/// client does next shows whether it took them for one.
 pub fn stranger(check: &mut Check) -> Verdict {
     let (client, mut peer) = start(check, &["hello", "again"])?;
     let host = check.own_loopback();
@@ -123,7 +125,8 @@ pub fn stranger(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// The reply to the first message comes twice, so the second one is there already when the next message goes out.
+/// The reply to the first message comes twice, so the second one is there already when the next
+/// message goes out.
 pub fn late_duplicate(check: &mut Check) -> Verdict {
     let messages = ["first", "second", "third"];
     let (client, mut peer) = start(check, &messages)?;
@@ -136,8 +139,8 @@ pub fn late_duplicate(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// What is not the echo comes all the time: it neither ends the 500 ms nor lets them begin anew. Longer and shorter
-/// datagrams that begin as the message does are among it.
+/// What is not the echo comes all the time: it neither ends the 500 ms nor lets them begin anew.
+/// Longer and shorter datagrams that begin as the message does are among it.
 pub fn clock(check: &mut Check) -> Verdict {
     let (client, mut peer) = start(check, &["hello"])?;
     let first = peer.expect(&client, b"hello")?;

@@ -3,7 +3,8 @@
 use grader::retell::{told_as, told_by};
 use grader::{DatagramPeer, Symptom, Verdict};
 
-/// A client that ended since its time limit struck: the kernel calls that EAGAIN, "try again", and Rust `WouldBlock`.
+/// A client that ended since its time limit struck: the kernel calls that EAGAIN, "try again", and
+/// Rust `WouldBlock`.
 pub(crate) fn of_time_limit<T>(verdict: Verdict<T>) -> Verdict<T> {
     told_by(verdict, |failure| {
         let told = ["os error 11)", "Errno 11]", "temporarily unavailable", "WouldBlock"];

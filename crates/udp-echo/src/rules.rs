@@ -7,8 +7,8 @@ use grader::{Check, Stop, Symptom, Verdict};
 
 use crate::server::{converse, start};
 
-/// The server says where it listens, in one line, and nothing else on standard output, also not of its conversations.
-/// Whether these go well is for other checks to say.
+/// The server says where it listens, in one line, and nothing else on standard output, also not of
+/// its conversations. Whether these go well is for other checks to say.
 pub fn ready_line(check: &mut Check) -> Verdict {
     let server = told_as(start(check), &[Symptom::NoReadyLine], "never-binds")?;
     for _ in 0..2 {
@@ -19,8 +19,8 @@ pub fn ready_line(check: &mut Check) -> Verdict {
     server.expect_datagram_ready_line(Ipv4Addr::LOCALHOST.into())
 }
 
-/// HOST may be a name, and a client tries each address that the name has. Here nobody answers at `localhost`'s IPv6
-/// address, which most systems try first.
+/// HOST may be a name, and a client tries each address that the name has. Here nobody answers at
+/// `localhost`'s IPv6 address, which most systems try first.
 pub fn host_names(check: &mut Check) -> Verdict {
     let server = check.start_datagram_server(["server", "localhost:0"]);
     let server = told_as(server, &[Symptom::Exited, Symptom::Crashed], "name-not-resolved")?;
@@ -38,8 +38,8 @@ pub fn host_names(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A wrong command line ends with status 2 and a line on standard error that names what is wrong; an address that cannot
-/// be read, with 1 or 2.
+/// A wrong command line ends with status 2 and a line on standard error that names what is wrong;
+/// an address that cannot be read, with 1 or 2.
 pub fn usage(check: &mut Check) -> Verdict {
     let wrong: [&[&str]; 6] = [
         &[],

@@ -38,8 +38,8 @@ pub fn one_datagram(check: &mut Check) -> Verdict {
     client.expect_from(&server, server.address(), b"once more")
 }
 
-/// Bytes come back that are no text: every value, and sequences that UTF-8 does not know. Newlines and spaces at either
-/// end are bytes like others.
+/// Bytes come back that are no text: every value, and sequences that UTF-8 does not know. Newlines
+/// and spaces at either end are bytes like others.
 pub fn arbitrary_bytes(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut client = client(check)?;
@@ -55,8 +55,9 @@ pub fn arbitrary_bytes(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// Three datagrams wait when the server asks for the next, and three come back, each with its own size: the call
-/// returns one of them, however much room there is. What comes after them is the answer to what is sent after them.
+/// Three datagrams wait when the server asks for the next, and three come back, each with its own
+/// size: the call returns one of them, however much room there is. What comes after them is the
+/// answer to what is sent after them.
 pub fn edges(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut client = client(check)?;
@@ -97,8 +98,8 @@ pub fn largest_datagram(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// After an exchange with the one, two clients send in turns before anything is answered, and each gets its own back, in
-/// any order, and nothing else.
+/// After an exchange with the one, two clients send in turns before anything is answered, and each
+/// gets its own back, in any order, and nothing else.
 pub fn two_clients(check: &mut Check) -> Verdict {
     let server = start(check)?;
     let mut clients = [client(check)?, client(check)?];
@@ -121,7 +122,8 @@ pub fn two_clients(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// A client is gone before the server answers it: the answer meets a closed port, and nobody else notices.
+/// A client is gone before the server answers it: the answer meets a closed port, and nobody else
+/// notices.
 pub fn vanished_client(check: &mut Check) -> Verdict {
     let server = start(check)?;
     converse(check, &server)?;
@@ -145,7 +147,8 @@ pub fn port_taken(check: &mut Check) -> Verdict {
     Ok(())
 }
 
-/// The server's port is its own: a second socket cannot share it, not even one that is willing to (`SO_REUSEADDR`).
+/// The server's port is its own: a second socket cannot share it, not even one that is willing to
+/// (`SO_REUSEADDR`).
 pub fn own_port(check: &mut Check) -> Verdict {
     let server = start(check)?;
     converse(check, &server)?;

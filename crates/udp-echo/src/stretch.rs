@@ -9,7 +9,8 @@ use grader::{Check, Failure, Symptom, Verdict};
 
 use crate::server::{client, converse, start};
 
-/// How many datagrams a burst has. The default receive buffer of Linux keeps more than twice as many of this size.
+/// How many datagrams a burst has. The default receive buffer of Linux keeps more than twice as
+/// many of this size.
 const BURST: usize = 100;
 /// How soon the client has to say that nobody listens, once it runs.
 const REPORT_LIMIT: Duration = Duration::from_secs(1);
@@ -41,8 +42,8 @@ pub fn burst(check: &mut Check) -> Verdict {
     client.expect_nothing_more(&server)
 }
 
-/// Nobody has the port: the other kernel says so (ICMP, port unreachable), and a connected socket is told. How fast the
-/// machine starts a program at all is measured first.
+/// Nobody has the port: the other kernel says so (ICMP, port unreachable), and a connected socket
+/// is told. How fast the machine starts a program at all is measured first.
 pub fn client_closed_port(check: &mut Check) -> Verdict {
     let host = check.own_loopback();
     let mut peer = check.datagram_peer(&host)?;

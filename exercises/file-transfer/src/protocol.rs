@@ -1,7 +1,7 @@
 //! The protocol: how a line, a request, a name and a size look on the wire, for both sides.
 //!
-//! A line tells how many bytes follow, then exactly these follow. Believe nothing that a peer sends:
-//! a line has a limit, a name cannot lead anywhere, and a size is digits and nothing else.
+//! A line tells how many bytes follow, then exactly these follow. Believe nothing that a peer
+//! sends: a line has a limit, a name cannot lead anywhere, and a size is digits and nothing else.
 
 use std::io::{self, BufRead, Write};
 

@@ -1,9 +1,9 @@
 //! sticky-packet: messages over a stream that knows of none.
 //!
 //! This file turns a command line into a [`Command`], runs it, and turns the outcome into an exit
-//! status. The last arm of `parse` and `resolve` are yours. `send.rs` and `receive.rs` are the two ends of a
-//! connection; `framing.rs` chooses what marks a message in it, and `delimiter.rs` and `length.rs`
-//! are the two ways that work.
+//! status. The last arm of `parse` and `resolve` are yours. `send.rs` and `receive.rs` are the two
+//! ends of a connection; `framing.rs` chooses what marks a message in it, and `delimiter.rs` and
+//! `length.rs` are the two ways that work.
 
 use std::env;
 use std::ffi::OsString;

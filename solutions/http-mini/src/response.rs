@@ -115,9 +115,10 @@ impl Response {
             // One write, one segment.
             Body::Text(text) if !is_head => head.push_str(&text),
             Body::File { file, length } if !is_head => {
-                // Head and body through one buffer: the head shares its segment with the beginning of
-                // the body, and the rest goes out in large pieces, which `io::copy` fills from the
-                // file. (Linux's sendfile would spare the copy: see `socket2::Socket::sendfile`.)
+                // Head and body through one buffer: the head shares its segment with the beginning
+                // of the body, and the rest goes out in large pieces, which `io::copy` fills from
+                // the file. (Linux's sendfile would spare the copy: see
+                // `socket2::Socket::sendfile`.)
                 let whole = head.len() as u64 + length;
                 let mut source = head.as_bytes().chain(file.take(length));
                 let mut output = BufWriter::with_capacity(BUFFER_BYTES, stream);

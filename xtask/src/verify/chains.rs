@@ -1,5 +1,6 @@
 //! The hints that the author of each known-wrong program would be told, from the first to the last:
-//! to be read by a person. The first should name what is seen, the last the cause; none is the code.
+//! to be read by a person. The first should name what is seen, the last the cause; none is the
+//! code.
 
 use grader::manifest::Manifest;
 use grader::page::Page;
@@ -8,7 +9,8 @@ use grader::wording;
 
 use super::wrong::{Shown, Wrong};
 
-/// The chains of all `programs`. Nothing is run: what each of them shows stands in its `wrong.toml`.
+/// The chains of all `programs`. Nothing is run: what each of them shows stands in its
+/// `wrong.toml`.
 pub fn told(manifest: &Manifest, programs: &[Wrong], options: &TextOptions) -> String {
     let mut page = Page::new(options);
     for wrong in programs {

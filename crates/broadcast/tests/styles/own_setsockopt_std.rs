@@ -1,4 +1,5 @@
-// A correct broadcast with nothing but std: the kernel's calls for what std does not offer before bind.
+// A correct broadcast with nothing but std: the kernel's calls for what std does not offer before
+// bind.
 use std::ffi::{c_int, c_uint, c_void};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};

@@ -1,5 +1,5 @@
-//! Programs that use up what everybody needs, or outlive their grading. All of them run under limits
-//! that this machine hardly notices.
+//! Programs that use up what everybody needs, or outlive their grading. All of them run under
+//! limits that this machine hardly notices.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! How far a transfer is, for somebody who watches. This is stretch: as it stands, nothing is shown.
+//! How far a transfer is, for somebody who watches. This is stretch: as it stands, nothing is
+//! shown.
 
 use std::io::{self, Read};
 

@@ -1,4 +1,5 @@
-// A correct file-transfer with nothing but std, and no BufReader: it keeps the bytes that came with a line by hand.
+// A correct file-transfer with nothing but std, and no BufReader: it keeps the bytes that came with
+// a line by hand.
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

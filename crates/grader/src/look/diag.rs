@@ -294,8 +294,8 @@ fn decode(kind: u16, body: &[u8]) -> io::Result<Message> {
     }
 }
 
-/// `tcpi_bytes_received` of the `struct tcp_info` among these attributes (linux/tcp.h); the end of the
-/// stream counts as one.
+/// `tcpi_bytes_received` of the `struct tcp_info` among these attributes (linux/tcp.h); the end of
+/// the stream counts as one.
 fn received_bytes(mut attributes: &[u8]) -> Option<u64> {
     const BYTES_RECEIVED: usize = 128;
     while attributes.len() >= 4 {

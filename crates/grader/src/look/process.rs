@@ -16,7 +16,8 @@ pub fn peak_memory_bytes(pid: u32) -> io::Result<u64> {
     memory_bytes(pid, "VmHWM:")
 }
 
-/// The most address space that a process ever had (`VmPeak`), in bytes: what it reserved, used or not.
+/// The most address space that a process ever had (`VmPeak`), in bytes: what it reserved, used or
+/// not.
 ///
 /// # Errors
 ///
@@ -80,8 +81,8 @@ pub fn cpu_time(pid: u32) -> io::Result<Duration> {
     Ok(Duration::from_secs(seconds) + Duration::from_nanos(time.tv_nsec.unsigned_abs()))
 }
 
-/// How long each thread of a process has run, and how long it has waited for a processor, by thread id
-/// (`/proc/PID/task/TID/schedstat`).
+/// How long each thread of a process has run, and how long it has waited for a processor, by thread
+/// id (`/proc/PID/task/TID/schedstat`).
 ///
 /// # Errors
 ///

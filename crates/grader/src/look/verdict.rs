@@ -224,7 +224,8 @@ fn kernel_is_at_rest(own: &[TcpView], sockets: &[GraderSocket], lines: &[SockDia
 }
 
 /// Whether more has come to the grader's end than it knew of: bytes, the end of the stream, a
-/// reset. An end that no descriptor stands for any more (its inode is 0) has come to its last state.
+/// reset. An end that no descriptor stands for any more (its inode is 0) has come to its last
+/// state.
 fn has_news_for_grader(
     lines: &[SockDiag],
     socket: &GraderSocket,

@@ -1,8 +1,8 @@
 //! A result in the forms that other systems read: one file a format.
 //!
 //! All of them are written from [`Scored`], in which the points are final: whoever has a late
-//! policy or counts a check otherwise has applied it before. Nothing in it is markup, and [`plain`] takes
-//! out of every text what a terminal, a page or XML would obey or refuse.
+//! policy or counts a check otherwise has applied it before. Nothing in it is markup, and [`plain`]
+//! takes out of every text what a terminal, a page or XML would obey or refuse.
 
 pub mod check50;
 pub mod classroom50;

@@ -23,24 +23,25 @@ pub struct Arrival {
     pub bytes: Vec<u8>,
     /// When the last of them had come at the latest.
     pub latest: Duration,
-    /// When the last of them had come at the earliest: `latest` itself where the kernel tells (`SO_TIMESTAMPNS`,
-    /// socket(7)), else the last look before this read that found nothing.
+    /// When the last of them had come at the earliest: `latest` itself where the kernel tells
+    /// (`SO_TIMESTAMPNS`, socket(7)), else the last look before this read that found nothing.
     pub earliest: Duration,
     /// The last look before this read that found nothing: all of these bytes came after it.
     pub nothing_before: Duration,
 }
 
 impl Listener {
-    /// Has the kernel note when bytes come, on every connection that is accepted from now on. Gives the time: before it
-    /// nothing came from a program that is started afterwards.
+    /// Has the kernel note when bytes come, on every connection that is accepted from now on. Gives
+    /// the time: before it nothing came from a program that is started afterwards.
     pub fn stamp_arrivals(&self) -> Duration {
         stamps::ask_for(&self.socket);
         stamps::now()
     }
 
-    /// Waits until `program` connects, and reads until `enough` says so of all bytes so far, or the stream ends: each
-    /// read by itself, and when its bytes had come. `nothing_before` is a time before the program was started: on a busy
-    /// machine it may have sent all before its start returns.
+    /// Waits until `program` connects, and reads until `enough` says so of all bytes so far, or the
+    /// stream ends: each read by itself, and when its bytes had come. `nothing_before` is a time
+    /// before the program was started: on a busy machine it may have sent all before its start
+    /// returns.
     ///
     /// # Errors
     ///
@@ -84,7 +85,8 @@ impl Listener {
 }
 
 impl Connection {
-    /// Waits for one read's bytes; `None` at the end of the stream. A look that finds nothing moves `nothing_before`.
+    /// Waits for one read's bytes; `None` at the end of the stream. A look that finds nothing moves
+    /// `nothing_before`.
     fn await_arrival(&mut self, nothing_before: &mut Duration) -> Verdict<Option<Arrival>> {
         let (context, socket) = (self.context.clone(), self.socket.clone());
         let expected = steps::ends_stream(&self.lane.program);

@@ -81,7 +81,8 @@ pub fn program_name(role: &str, ordinal: usize) -> String {
     }
 }
 
-/// A command line as one would type it; of an argument that nobody would type, its beginning and end.
+/// A command line as one would type it; of an argument that nobody would type, its beginning and
+/// end.
 pub fn command(program: &Path, arguments: &[String]) -> String {
     let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy();
     let name = name.strip_suffix("-solution").unwrap_or(&name);
@@ -476,7 +477,8 @@ pub fn error_line(what: &str, lines: usize, stderr: &str) -> (String, String) {
     (expected, got)
 }
 
-/// A last line on standard error that names something; `stderr` is that line, or all there is without one.
+/// A last line on standard error that names something; `stderr` is that line, or all there is
+/// without one.
 pub fn last_error_line(what: &str, is_line: bool, stderr: &str) -> (String, String) {
     let expected = format!("a last line on standard error that names {what}");
     let last = || format!("the last line: \"{}\"", shorten(stderr));
@@ -660,7 +662,8 @@ pub fn signal_name(signal: i32) -> String {
     name.to_owned()
 }
 
-/// A text of a program's that may be of any length, so that the rest of the message can still be found.
+/// A text of a program's that may be of any length, so that the rest of the message can still be
+/// found.
 fn shorten(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(SHOWN_CHARACTERS) {
         None => Cow::Borrowed(text),

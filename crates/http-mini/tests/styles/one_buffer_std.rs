@@ -1,5 +1,5 @@
-// A correct http-mini with nothing but std, in one file: a request is looked for in one growing buffer, and paths are
-// opened name by name after a walk that follows links by hand.
+// A correct http-mini with nothing but std, in one file: a request is looked for in one growing
+// buffer, and paths are opened name by name after a walk that follows links by hand.
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -305,7 +305,8 @@ fn find(target: &str, root: &Path) -> Option<(PathBuf, &'static str)> {
     if path.ends_with('/') {
         path.push_str("index.html");
     }
-    // A `..` inside the folder is fine here: it is followed as the system does, and judged where it ends.
+    // A `..` inside the folder is fine here: it is followed as the system does, and judged where it
+    // ends.
     let full = fs::canonicalize(format!("{}/{}", root.to_str()?, path.trim_start_matches('/')));
     let full = full.ok().filter(|full| full.starts_with(root) && full.is_file())?;
     let name = path.rsplit('/').next()?;

@@ -195,8 +195,8 @@ impl Host {
         self.inner.wires.after_all(|switch| switch.set_faults(self.name(), way, faults));
     }
 
-    /// Whether all that any host of the lab has sent before this call has reached its host's kernel,
-    /// or is lost: nothing is held back, delayed or still to be carried.
+    /// Whether all that any host of the lab has sent before this call has reached its host's
+    /// kernel, or is lost: nothing is held back, delayed or still to be carried.
     pub fn wires_are_at_rest(&self) -> bool {
         self.inner.wires.after_all(|switch| switch.is_at_rest())
     }

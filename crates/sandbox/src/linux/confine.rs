@@ -13,9 +13,9 @@ use crate::job::Job;
 const HARMLESS_DEVICES: [&str; 6] =
     ["/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/random", "/dev/urandom"];
 
-/// Restricts this thread and all that it starts: it writes below the job's folders only, reads there
-/// and in what the job names only if it names anything, and signals and reaches by abstract sockets
-/// only what it started itself.
+/// Restricts this thread and all that it starts: it writes below the job's folders only, reads
+/// there and in what the job names only if it names anything, and signals and reaches by abstract
+/// sockets only what it started itself.
 ///
 /// The kernel enforces what it knows of this; a kernel without Landlock enforces nothing. Needs
 /// `no_new_privs`.

@@ -142,9 +142,9 @@ impl Filter {
         // Asking for the personality, and setting the usual one, are harmless.
         let usual = [skip_if_equal(0, 2), skip_if_equal(u32::MAX, 1), fail(libc::EPERM)];
         block(&mut code, libc::SYS_personality, 0, &usual);
-        // splice(2) holds the lock of the pipe that it writes to while it waits for its input, and whoever
-        // would read that pipe waits in read(2) with it, O_NONBLOCK or not. As an answer for a descriptor
-        // that cannot be spliced to, this makes libraries copy in the usual way.
+        // splice(2) holds the lock of the pipe that it writes to while it waits for its input, and
+        // whoever would read that pipe waits in read(2) with it, O_NONBLOCK or not. As an answer
+        // for a descriptor that cannot be spliced to, this makes libraries copy in the usual way.
         let outputs: Vec<sock_filter> = [1, 2]
             .iter()
             .flat_map(|&output| [unless_equal(output, 1), fail(libc::EINVAL)])

@@ -42,8 +42,9 @@ struct RulesetAttr {
 }
 
 impl RulesetAttr {
-    /// What a kernel of this version of the interface enforces of the rights to write, of the scopes
-    /// and, if wanted, of the rights to read. Version 5 adds device ioctls, which a program that writes to its terminal may need.
+    /// What a kernel of this version of the interface enforces of the rights to write, of the
+    /// scopes and, if wanted, of the rights to read. Version 5 adds device ioctls, which a program
+    /// that writes to its terminal may need.
     fn for_version(version: i64, reading: bool) -> Self {
         let read = if reading { READ } else { 0 };
         let rights = [(1, read | WRITE_FILE | CHANGE_FOLDER), (2, REFER), (3, TRUNCATE)];
@@ -63,8 +64,8 @@ struct PathBeneathAttr {
     parent_fd: i32,
 }
 
-/// Rules under which nothing is written, and perhaps nothing read, but where that is allowed, and which
-/// keep signals and abstract sockets inside.
+/// Rules under which nothing is written, and perhaps nothing read, but where that is allowed, and
+/// which keep signals and abstract sockets inside.
 #[derive(Debug)]
 pub(super) struct Ruleset {
     descriptor: OwnedFd,
@@ -72,8 +73,8 @@ pub(super) struct Ruleset {
 }
 
 impl Ruleset {
-    /// Rules with as much of that as the kernel knows, about reading only if that is wanted; none where it has no Landlock, or where it
-    /// is switched off.
+    /// Rules with as much of that as the kernel knows, about reading only if that is wanted; none
+    /// where it has no Landlock, or where it is switched off.
     ///
     /// # Errors
     /// Those of `landlock_create_ruleset(2)`.

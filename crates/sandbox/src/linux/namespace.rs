@@ -82,8 +82,8 @@ pub fn unshare(wanted: UnshareFlags) -> Result<bool, (&'static str, io::Error)> 
     unshare_users(wanted, own).map(|()| true)
 }
 
-/// Makes the namespaces inside a new user namespace, in which this user alone is known, by the numbers
-/// `inside`.
+/// Makes the namespaces inside a new user namespace, in which this user alone is known, by the
+/// numbers `inside`.
 pub(super) fn unshare_users(
     wanted: UnshareFlags,
     inside: (u32, u32),

@@ -312,8 +312,8 @@ fn become_nobody(life: &OwnedFd) -> Result<(), Refused> {
     namespace::unshare_users(UnshareFlags::empty(), (NOBODY, NOBODY))
 }
 
-/// Whether there is such a user: in a container without privileges, root may be the only one, and is
-/// an ordinary user outside.
+/// Whether there is such a user: in a container without privileges, root may be the only one, and
+/// is an ordinary user outside.
 fn knows_nobody() -> bool {
     let Ok(map) = fs::read_to_string("/proc/self/uid_map") else { return false };
     map.lines().any(|line| {
@@ -363,8 +363,8 @@ fn wait_a_moment() {
     unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), &raw const timeout) };
 }
 
-/// Kills processes, the largest first, until what is left uses at most half of what is allowed; none
-/// if all together use no more than that.
+/// Kills processes, the largest first, until what is left uses at most half of what is allowed;
+/// none if all together use no more than that.
 fn end_the_largest(guest: Pid, limit_bytes: u64) {
     let spared = [getpid(), guest];
     let mut sizes: Vec<(u64, Pid)> = processes()

@@ -1,5 +1,5 @@
-//! A correct sticky-packet with std alone: blocking reads of exactly what comes next, and a thread for each sender that is
-//! waited for.
+//! A correct sticky-packet with std alone: blocking reads of exactly what comes next, and a thread
+//! for each sender that is waited for.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,5 @@
-// A correct tcp-echo with nothing but std: a thread a client, `io::copy`, scoped threads in the client.
+// A correct tcp-echo with nothing but std: a thread a client, `io::copy`, scoped threads in the
+// client.
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::exit;

@@ -1,4 +1,5 @@
-// A correct udp-echo with nothing but std: an unconnected socket, and the sender of each datagram compared.
+// A correct udp-echo with nothing but std: an unconnected socket, and the sender of each datagram
+// compared.
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::process::exit;

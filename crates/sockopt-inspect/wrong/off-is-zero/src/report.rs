@@ -4,8 +4,8 @@
 //! getpeername and getsockopt, because the kernel may have made something else of what it was told:
 //! a doubled buffer, a rounded time, an address of its own choice.
 //!
-//! What it leaves out: a connection is alive while we look at it. The kernel may enlarge its buffers
-//! as data flows, and a peer may go away between two lines.
+//! What it leaves out: a connection is alive while we look at it. The kernel may enlarge its
+//! buffers as data flows, and a peer may go away between two lines.
 
 use std::fmt::Write;
 use std::io;

@@ -1,7 +1,7 @@
 //! The socket: made, set up, connected, in this order.
 //!
-//! The idea: an option is a property of a socket, not of an address. So the socket comes first, then
-//! the options, and connect last, when all that they decide is decided.
+//! The idea: an option is a property of a socket, not of an address. So the socket comes first,
+//! then the options, and connect last, when all that they decide is decided.
 //!
 //! What it leaves out: there is no bind here. A client does not need it: connect gives the socket a
 //! local address if it has none.

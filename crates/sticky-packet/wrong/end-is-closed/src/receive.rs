@@ -4,8 +4,8 @@
 //! decoder, which knows the framing, says which messages are complete by it. It may be none, or a
 //! thousand.
 //!
-//! What it leaves out: we assume that senders may wait, so that their lines do not mix; a silent one
-//! holds up the next. A server that answers somebody would give each connection a thread, as
+//! What it leaves out: we assume that senders may wait, so that their lines do not mix; a silent
+//! one holds up the next. A server that answers somebody would give each connection a thread, as
 //! tcp-echo does, and would limit how long a sender may be silent.
 
 use std::fmt::Display;

@@ -4,8 +4,8 @@
 //!     ""              00 00 00 00
 //!     "你好"          00 00 00 06   e4 bd a0 e5 a5 bd         bytes are counted, not characters
 //!
-//! The idea: who knows the length need not look for the end. The header has a fixed size and a fixed
-//! order of bytes (big-endian, the network's), so that both ends read the same number.
+//! The idea: who knows the length need not look for the end. The header has a fixed size and a
+//! fixed order of bytes (big-endian, the network's), so that both ends read the same number.
 //!
 //! What it costs: the sender has to know the whole message before its first byte leaves, and one
 //! wrong length shifts everything after it. What it gives: a message may contain any byte, is

@@ -8,8 +8,8 @@
 //! inside is replaced by something else, an escape; and since escapes begin with a backslash, a
 //! backslash itself has to be escaped too.
 //!
-//! What it costs: both ends look at every byte, and a message grows to up to twice its size. What it
-//! gives: a person can read the stream, and type it.
+//! What it costs: both ends look at every byte, and a message grows to up to twice its size. What
+//! it gives: a person can read the stream, and type it.
 
 use std::mem;
 
