@@ -197,7 +197,7 @@ impl<'a> Teller<'a> {
     fn conversation(&mut self, journey: &Journey<'_>) -> Option<usize> {
         let internet = &journey.internet;
         let ends = match &internet.transport {
-            Transport::Icmp(icmp) => icmp.port_unreachable().map(|(from, to)| [from, to])?,
+            Transport::Icmp(icmp) => icmp.about().map(|(from, to)| [from, to])?,
             Transport::Other if internet.fragment.0 > 0 => return self.of_fragment(internet),
             transport => {
                 let (from, to) = transport.ports()?;
@@ -217,7 +217,15 @@ impl<'a> Teller<'a> {
         };
         self.known.push(ends);
         let began = self.time(journey.first);
-        let parties = ends.map(|end| Party { name: self.name(end, ends, began), address: end });
+        let is_for_many = journey.first.headers().is_some_and(|frame| frame.is_for_many());
+        let parties = ends.map(|end| {
+            let is_nowhere = !is_for_many && self.host_of(end.ip()).is_none();
+            let name = match is_nowhere {
+                true => words::NOBODY.to_owned(),
+                false => self.name(end, ends, began),
+            };
+            Party { name, address: end }
+        });
         self.story.conversations.push(Conversation { parties, began: None });
         Some(self.known.len() - 1)
     }
@@ -407,8 +415,9 @@ impl<'a> Teller<'a> {
             Transport::Udp(udp) => {
                 (words::first_fragment(udp.payload.len() as u64), None, String::new(), None)
             }
-            Transport::Icmp(_) => {
-                (words::UNREACHABLE.to_owned(), None, words::NOBODY_THERE.to_owned(), None)
+            Transport::Icmp(icmp) => {
+                let (label, meaning) = words::icmp(icmp.kind, icmp.code);
+                (label, None, meaning, None)
             }
             _ => {
                 let (at, more) = internet.fragment;
@@ -416,13 +425,16 @@ impl<'a> Teller<'a> {
                 (words::FRAGMENT.to_owned(), None, meaning, None)
             }
         };
-        let is_router = &*journey.first.from == words::ROUTER;
+        let is_icmp = matches!(internet.transport, Transport::Icmp(_));
+        let is_router = &*journey.first.from == words::ROUTER && !is_icmp;
         let meaning = if is_router { words::ROUTED.to_owned() } else { meaning };
         let call = call.filter(|_| !is_router);
         let header = if internet.fragment.0 == 0 { words::UDP_HEADER_BYTES } else { 0 };
         let bytes = ((internet.payload.len() + internet.missing) as u64).saturating_sub(header);
         let from_right = match &internet.transport {
             Transport::Udp(udp) => ends[1] == SocketAddr::new(internet.source, udp.source_port),
+            // It may come from a router, on behalf of the other end.
+            Transport::Icmp(_) => ends[0].ip() == internet.destination,
             _ => ends[1].ip() == internet.source,
         };
         for packet in distinct_fates(&journey.became) {

@@ -17,13 +17,13 @@ pub const GRADER: &str = "the peer";
 pub const EVERYBODY: &str = "everybody on this network";
 /// What stands above a side that has many names.
 pub const SEVERAL: &str = "several programs";
+/// Who is at an address that no host has.
+pub const NOBODY: &str = "no host";
 /// The host that passes packets on.
 pub const ROUTER: &str = "router";
 pub const ROUTED: &str = "the router passes it on";
 pub const DATAGRAM: &str = "datagram,";
 pub const SAME_AGAIN: &str = "the same as before";
-pub const UNREACHABLE: &str = "ICMP port unreachable";
-pub const NOBODY_THERE: &str = "no socket has this port";
 pub const FRAGMENT: &str = "IP fragment";
 pub const CONNECT: &str = "connect";
 pub const SHUTDOWN: &str = "shutdown(Write)";
@@ -159,10 +159,22 @@ pub fn fragment(at: u16, length: usize, more: bool) -> String {
     format!("the datagram's bytes {from} to {to}{end}")
 }
 
+/// What a message of ICMP is, and what it means.
+pub fn icmp(kind: u8, code: u8) -> (String, String) {
+    let (label, meaning) = match (kind, code) {
+        (3, 0) => ("ICMP network unreachable", "the router knows no way there"),
+        (3, 1) => ("ICMP host unreachable", "no host there has this address"),
+        (3, 3) => ("ICMP port unreachable", "no socket has this port"),
+        _ => return (format!("ICMP error {kind}, {code}"), "the packet did not get there".into()),
+    };
+    (label.to_owned(), meaning.to_owned())
+}
+
 /// Whom a broadcast reached.
 pub fn reached(hosts: &[Ipv4Addr], router: Option<Ipv4Addr>) -> String {
     let last = |host: &Ipv4Addr| format!(".{}", host.octets()[3]);
     let mut told = match hosts {
+        [] if router.is_some() => "no host here has this address: goes to the router".to_owned(),
         [] => "no host is there".to_owned(),
         [one] => format!("one packet, arrives at {one}"),
         [first, rest @ ..] => {
@@ -170,7 +182,7 @@ pub fn reached(hosts: &[Ipv4Addr], router: Option<Ipv4Addr>) -> String {
             format!("one packet, arrives at {first}, {}", rest.join(", "))
         }
     };
-    if let Some(router) = router {
+    if let (Some(router), false) = (router, hosts.is_empty()) {
         told.push_str(&format!(" and the router, {}", last(&router)));
     }
     told
