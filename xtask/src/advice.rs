@@ -15,6 +15,10 @@ pub fn tell(error: &anyhow::Error) {
 ///
 /// The text is searched, since the number of a wrapped `io::Error` cannot be asked for.
 pub fn for_error(told: &str) -> Option<&'static str> {
+    // Namespaces that are refused as "no space" mean a limit of the system, and say so themselves.
+    if told.contains("namespace: ") {
+        return None;
+    }
     if told.contains("(os error 11)") {
         return Some(
             "no more processes or threads may be started: end some programs and try again",

@@ -125,6 +125,7 @@ const PROBES: &[Probe] = &[
     Probe { name: "broadcast", essential: false, attempt: network::broadcast },
     Probe { name: "firewall", essential: false, attempt: network::filters },
     Probe { name: "sandbox", essential: true, attempt: sandboxing::layers },
+    Probe { name: "lab", essential: false, attempt: sandboxing::lab },
     Probe { name: "a look inside", essential: false, attempt: sandboxing::look_inside },
     Probe { name: "connections", essential: false, attempt: sandboxing::connections },
     Probe { name: "terminal", essential: false, attempt: limits::terminal },

@@ -114,6 +114,31 @@ fn a_long_check_is_shortened() {
 }
 
 #[test]
+fn very_many_conversations_are_shortened() {
+    let Some(ladder) = traced(&["tcp-echo", "no-leaks", "--solutions", "--seed", "1"]) else {
+        return;
+    };
+    assert!(ladder.contains("192 more conversations, #7 to #198, are not shown: "), "{ladder}");
+    assert!(ladder.contains("#6 172.60.50.12:") && ladder.contains("- #201 -"), "{ladder}");
+    assert!(!ladder.contains("#7 172.60.50.12:") && !ladder.contains("- #100 -"), "{ladder}");
+    assert!(ladder.lines().count() < 250, "{ladder}");
+}
+
+#[test]
+fn each_program_has_its_name_and_its_line() {
+    let Some(ladder) = traced(&["udp-echo", "client-closed-port", "--solutions"]) else { return };
+    let ends: Vec<&str> = ladder.lines().filter(|line| line.contains("  #")).collect();
+    assert!(ends[0].contains("  your client 172.60.50.11:"), "{ladder}");
+    assert!(ends[1].contains("  your second client 172.60.50.11:"), "{ladder}");
+    // The standard library writes it in five pieces.
+    let Some(ladder) = traced(&["http-mini", "error-line", "--solutions"]) else { return };
+    let lines: Vec<&str> = ladder.lines().collect();
+    let words = lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let refused = "your get says on stderr: connect to 172.60.50.12:";
+    assert!(words.contains(refused) && !words.contains("stderr 2 bytes"), "{ladder}");
+}
+
+#[test]
 fn tshark_reads_the_packets() {
     let scratch = folder();
     let (pcap, svg) = (scratch.path().join("a.pcapng"), scratch.path().join("a.svg"));

@@ -160,7 +160,7 @@ impl<'a> Check<'a> {
         let command = steps::command(&self.target.program, &arguments);
         self.context.recorder.record(&lane, What::Started { command });
         let running = self.sandbox.spawn(&job).map_err(|error| match error.kind() {
-            std::io::ErrorKind::Unsupported => Stop::Unsupported(error.to_string()),
+            std::io::ErrorKind::Unsupported => Stop::Unsupported(steps::not_given_here(&error)),
             _ => Stop::Error(anyhow::Error::from(error).context(steps::cannot_start())),
         })?;
         let mut programs = self.context.programs.borrow_mut();

@@ -314,8 +314,9 @@ impl Program {
         if self.with(|state| std::mem::replace(&mut state.ended, true)) {
             return Ok(());
         }
-        self.with(|state| state.running.kill())?;
+        // Before it is done: the packets that its kernel then sends come after it in a trace.
         self.record(What::Ended);
+        self.with(|state| state.running.kill())?;
         Ok(())
     }
 

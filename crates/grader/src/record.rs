@@ -233,7 +233,7 @@ impl What {
 
 impl Sample {
     /// Adds a sample of what came directly after; always succeeds.
-    fn append(&mut self, more: &Self) -> bool {
+    pub fn append(&mut self, more: &Self) -> bool {
         let skipped = more.total_bytes - (more.head.len() + more.tail.len()) as u64;
         self.extend(&more.head);
         if skipped > 0 {

@@ -85,6 +85,11 @@ impl Packet {
     pub fn frame(&self) -> Option<Frame<'_>> {
         Frame::parse(&self.bytes)
     }
+
+    /// What its headers say, also of one of which no more than these was kept.
+    pub fn headers(&self) -> Option<Frame<'_>> {
+        Frame::parse_kept(&self.bytes, self.length)
+    }
 }
 
 impl Capture {

@@ -47,7 +47,9 @@ pub struct Internet<'a> {
     pub fragment: (u16, bool),
     /// What it carries.
     pub payload: &'a [u8],
-    /// The same, understood.
+    /// How many more bytes it carries that were not kept, see [`Frame::parse_kept`].
+    pub missing: usize,
+    /// The payload, understood.
     pub transport: Transport<'a>,
     header: &'a [u8],
 }
@@ -140,12 +142,19 @@ pub struct Icmp<'a> {
 impl<'a> Frame<'a> {
     /// Understands a frame; `None` if it is shorter than its header.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        Self::parse_kept(bytes, bytes.len())
+    }
+
+    /// The same of a frame of this length of which only the beginning was kept: an IPv4 packet in it
+    /// is understood as far as it goes.
+    pub fn parse_kept(bytes: &'a [u8], length: usize) -> Option<Self> {
+        let cut = length.saturating_sub(bytes.len());
         let (destination, rest) = bytes.split_first_chunk()?;
         let (source, rest) = rest.split_first_chunk()?;
         let (ethertype, payload) = rest.split_first_chunk()?;
         let ethertype = u16::from_be_bytes(*ethertype);
         let internet = match ethertype {
-            0x0800 => Internet::parse_v4(payload),
+            0x0800 => Internet::parse_v4(payload, cut),
             0x86dd => Internet::parse_v6(payload),
             _ => None,
         };
@@ -159,11 +168,16 @@ impl<'a> Frame<'a> {
 }
 
 impl<'a> Internet<'a> {
-    fn parse_v4(bytes: &'a [u8]) -> Option<Self> {
+    /// `cut` bytes of the frame's end were not kept.
+    fn parse_v4(bytes: &'a [u8], cut: usize) -> Option<Self> {
         let header_bytes = usize::from(bytes.first()? & 0xf) * 4;
         let length = usize::from(number(bytes, 2)?);
+        let missing = length.saturating_sub(bytes.len());
+        if missing > cut {
+            return None;
+        }
         // Short frames are padded, so the frame's end says nothing.
-        let (header, payload) = bytes.get(..length)?.split_at_checked(header_bytes)?;
+        let (header, payload) = bytes.get(..length - missing)?.split_at_checked(header_bytes)?;
         let address = |at| Some(IpAddr::V4(Ipv4Addr::from(*header.get(at..)?.first_chunk::<4>()?)));
         let (source, destination) = (address(12)?, address(16)?);
         let fragment = number(header, 6)?;
@@ -178,6 +192,7 @@ impl<'a> Internet<'a> {
             protocol,
             fragment,
             payload,
+            missing,
             transport,
             header,
         })
@@ -198,6 +213,7 @@ impl<'a> Internet<'a> {
             protocol,
             fragment,
             payload,
+            missing: 0,
             transport,
             header,
         })

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use anyhow::ensure;
 use grader::look;
+use netlab::{Lab, NotStarted, Topology};
 use sandbox::{Job, Running, Sandbox};
 
 use super::Finding;
@@ -35,8 +36,8 @@ fn consequence(name: &str, reason: &str) -> (&'static str, String) {
     let read = |path: &str| fs::read_to_string(path).ok();
     match name {
         "network namespace" => (
-            "checks that need a network of their own are not graded: in broadcast, hosts on \
-             several networks and an address without a route",
+            "checks that need a network of their own are not graded: in broadcast an address \
+             without a route, and all that need the lab",
             namespaces_advice(read),
         ),
         "mount namespace" => (
@@ -78,7 +79,7 @@ fn namespaces_advice(read: impl Fn(&str) -> Option<String>) -> String {
     let limits = ["user", "net", "mnt"].map(|kind| format!("/proc/sys/user/max_{kind}_namespaces"));
     if let Some(path) = limits.iter().find(|path| says(path, "0")) {
         return format!(
-            "this system allows none ({path} is 0): `echo 1000 | sudo tee {path}` allows them \
+            "this system allows none ({path} is 0): `echo 10000 | sudo tee {path}` allows them \
              until the next start"
         );
     }
@@ -92,6 +93,28 @@ fn namespaces_advice(read: impl Fn(&str) -> Option<String>) -> String {
             .to_owned();
     }
     "ask who looks after this machine what refuses user namespaces here".to_owned()
+}
+
+/// Hosts of their own, with wires between them, for a moment.
+pub(super) fn lab(_: &Workspace) -> Vec<Finding> {
+    let means = "stretch checks of broadcast, udp-echo and file-transfer are not graded, which are \
+                 extra credit, and `cargo xtask trace` has no packets to show; all else is";
+    let finding = match Lab::start(&Topology::broadcast(), 0) {
+        Ok(_) => Finding::good(
+            "lab",
+            "started hosts with networks of their own, and ended them: `cargo xtask trace` can \
+             show your program's packets",
+        ),
+        Err(NotStarted::Unsupported(why)) => {
+            Finding::limited("lab", format!("tried it: {}", why.reason))
+                .means(means)
+                .advice(why.advice.trim_end_matches('.'))
+        }
+        Err(NotStarted::Failed(error)) => Finding::limited("lab", format!("tried it: {error}"))
+            .means(means)
+            .advice("run it again when less is going on here"),
+    };
+    vec![finding]
 }
 
 /// Whether the grader can see what a program waits for, and its sockets.

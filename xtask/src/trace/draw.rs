@@ -1,5 +1,8 @@
 //! The ladder on a terminal.
 
+use std::collections::HashSet;
+use std::ops::Range;
+
 use anstyle::{Effects, Style as Paint};
 use grader::bytes;
 use grader::ladder::{Style, ascii, fill, words};
@@ -17,10 +20,16 @@ const LEAD_COLUMNS: usize = 4;
 const COLUMNS: std::ops::RangeInclusive<usize> = 60..=120;
 /// Of a long run of data and acknowledgements so many are shown at its beginning and at its end.
 const SHOWN_OF_RUN: (usize, usize) = (3, 2);
+/// Of very many conversations so many are shown at the beginning and at the end.
+const SHOWN_OF_MANY: (usize, usize) = (6, 3);
+/// How many different names stand above one side.
+const NAMES: usize = 2;
 /// How many lines the data of a packet may fill, if it is short enough to be read.
 const DATA_LINES: usize = 2;
 /// See [`DATA_LINES`].
 const SHORT_BYTES: u64 = 120;
+/// A word of the data that is longer than this is broken anywhere.
+const WORD_COLUMNS: usize = 24;
 /// The columns that are left for other words than the data.
 const ROOM_COLUMNS: usize = 20;
 
@@ -41,52 +50,76 @@ const UNICODE: Glyphs =
 const ASCII: Glyphs =
     Glyphs { rail: "|", line: "-", left: "<", right: ">", lost: "X", bullet: "*", ellipsis: "..." };
 
-/// A row, or what stands for several.
+/// A row, or words that stand for several.
 pub enum Item<'a> {
     Row(&'a Row),
-    /// So many packets; data packets and their bytes to the left and to the right.
-    Gap {
-        packets: u64,
-        carrying: [(u64, u64); 2],
-        conversation: usize,
-    },
+    Gap(String),
 }
 
-/// What of a story is drawn: long runs of data and acknowledgements lose their middle.
+/// The conversations that are left out, since there are very many.
+pub fn hidden(story: &Story) -> Range<usize> {
+    let (first, last) = SHOWN_OF_MANY;
+    let count = story.conversations.len();
+    if count <= first + last + 3 { 0..0 } else { first..count - last }
+}
+
+/// What of a story is drawn: long runs of data and acknowledgements lose their middle, and so do
+/// very many conversations.
 pub fn items(story: &Story) -> Vec<Item<'_>> {
     let is_plain = |row: &Row| matches!(&row.what, Happening::Packet(step) if step.is_plain);
     let (first, last) = SHOWN_OF_RUN;
     let mut items = Vec::new();
-    let mut rest = story.rows.as_slice();
-    while !rest.is_empty() {
-        let run = rest.iter().take_while(|row| is_plain(row)).count();
-        if run <= first + last + 2 {
-            let taken = run.max(1);
-            items.extend(rest[..taken].iter().map(Item::Row));
-            rest = &rest[taken..];
+    for shown in stretches(story) {
+        let Stretch::Shown(mut rest) = shown else {
+            items.push(Item::Gap(told::hidden(story, hidden(story))));
             continue;
+        };
+        while !rest.is_empty() {
+            let run = rest.iter().take_while(|row| is_plain(row)).count();
+            if run <= first + last + 2 {
+                let taken = run.max(1);
+                items.extend(rest[..taken].iter().copied().map(Item::Row));
+                rest = rest.split_off(taken);
+                continue;
+            }
+            items.extend(rest[..first].iter().copied().map(Item::Row));
+            items.push(Item::Gap(told::gap(story, &rest[first..run - last])));
+            items.extend(rest[run - last..run].iter().copied().map(Item::Row));
+            rest = rest.split_off(run);
         }
-        items.extend(rest[..first].iter().map(Item::Row));
-        items.push(gap(&rest[first..run - last]));
-        items.extend(rest[run - last..run].iter().map(Item::Row));
-        rest = &rest[run..];
     }
     items
 }
 
-fn gap(rows: &[Row]) -> Item<'_> {
-    let mut carrying = [(0, 0); 2];
-    let mut conversation = 0;
-    for row in rows {
-        if let Happening::Packet(step) = &row.what {
-            conversation = step.conversation;
-            if step.bytes > 0 {
-                let side = &mut carrying[usize::from(step.to_right)];
-                *side = (side.0 + 1, side.1 + step.bytes);
-            }
-        }
+/// Rows that are shown, and the place at which others are left out.
+enum Stretch<'a> {
+    Shown(Vec<&'a Row>),
+    Hidden,
+}
+
+fn stretches(story: &Story) -> Vec<Stretch<'_>> {
+    let hidden = hidden(story);
+    if hidden.is_empty() {
+        return vec![Stretch::Shown(story.rows.iter().collect())];
     }
-    Item::Gap { packets: rows.len() as u64, carrying, conversation }
+    let names = |is_hidden: bool| -> HashSet<&str> {
+        let all = story.conversations.iter().enumerate();
+        let own = all.filter(|(index, _)| hidden.contains(index) == is_hidden);
+        own.flat_map(|(_, own)| own.parties.iter().map(|party| party.name.as_str())).collect()
+    };
+    let (left_out, shown) = (names(true), names(false));
+    let is_shown = |row: &&Row| match &row.what {
+        Happening::Packet(step) => !hidden.contains(&step.conversation),
+        Happening::States(conversation, _) => !hidden.contains(conversation),
+        Happening::Said { program, .. } => {
+            shown.contains(program.as_str()) || !left_out.contains(program.as_str())
+        }
+    };
+    let is_hidden = |row: &Row| !is_shown(&row);
+    let at = story.rows.iter().position(is_hidden).unwrap_or(story.rows.len());
+    let (before, after) = story.rows.split_at(at);
+    let after = after.iter().filter(is_shown).collect();
+    vec![Stretch::Shown(before.iter().collect()), Stretch::Hidden, Stretch::Shown(after)]
 }
 
 /// Draws the story, one or more lines a row, each with its line end.
@@ -99,9 +132,7 @@ pub fn draw(story: &Story, style: &Style) -> String {
     for item in items(story) {
         match item {
             Item::Row(row) => ladder.row(row),
-            Item::Gap { packets, carrying, conversation } => {
-                let parties = &story.conversations[conversation].parties;
-                let text = told::gap(packets, carrying, [&parties[0].name, &parties[1].name]);
+            Item::Gap(text) => {
                 ladder.line("", "");
                 ladder.sentence("", glyphs.ellipsis, &text);
                 ladder.line("", "");
@@ -114,10 +145,31 @@ pub fn draw(story: &Story, style: &Style) -> String {
 }
 
 /// What a side of the ladder is called, if it is the same in all conversations.
-pub fn common_name(conversations: &[Conversation], side: usize) -> String {
-    let mut names = conversations.iter().map(|conversation| &conversation.parties[side].name);
-    let Some(first) = names.next() else { return String::new() };
-    if names.all(|name| name == first) { first.clone() } else { String::new() }
+pub fn common_name(conversations: &[Conversation], side: usize) -> Option<&str> {
+    match names(conversations, side)[..] {
+        [name] => Some(name),
+        _ => None,
+    }
+}
+
+/// What stands above a side of the ladder.
+pub fn heading(conversations: &[Conversation], side: usize) -> String {
+    match &names(conversations, side)[..] {
+        many if many.len() > NAMES => told::SEVERAL.to_owned(),
+        few => few.join(", "),
+    }
+}
+
+/// The names of a side, each once, in the order in which they came.
+fn names(conversations: &[Conversation], side: usize) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for conversation in conversations {
+        let name = conversation.parties[side].name.as_str();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 struct Ladder<'a> {
@@ -134,45 +186,48 @@ impl Ladder<'_> {
         let conversations = &self.story.conversations;
         let Some(first) = conversations.first() else { return };
         let is_single = conversations.len() == 1;
-        let names = |side: usize| common_name(conversations, side);
-        if !is_single {
-            for (index, conversation) in conversations.iter().enumerate() {
-                let [left, right] = &conversation.parties;
-                let text = format!(
-                    "#{} {} {}, {} {}",
-                    index + 1,
-                    left.name,
-                    left.address,
-                    right.name,
-                    right.address
-                );
-                for (nth, part) in
-                    fill(&words(&text), self.inner, self.inner - 4).iter().enumerate()
-                {
-                    let indent = TIME_COLUMNS + if nth == 0 { 0 } else { 4 };
-                    self.lines.push(format!("{:indent$}{part}", ""));
-                }
+        let names = [0, 1].map(|side| heading(conversations, side));
+        self.two_sides("ms", &names, true);
+        let hidden = hidden(self.story);
+        for (index, conversation) in conversations.iter().enumerate() {
+            if index == hidden.start && !hidden.is_empty() {
+                self.two_sides("", &[self.glyphs.ellipsis.to_owned(), String::new()], false);
             }
-        }
-        let mut lines = vec![(names(0), names(1))];
-        if is_single {
-            let [left, right] = &first.parties;
-            lines.push((left.address.to_string(), right.address.to_string()));
-        }
-        for (index, (left, right)) in lines.iter().enumerate() {
-            let time = if index == 0 {
-                format!("{:>1$}  ", "ms", TIME_COLUMNS - 2)
-            } else {
-                format!("{:TIME_COLUMNS$}", "")
-            };
-            let gap = (self.inner + 2).saturating_sub(left.width() + right.width()).max(2);
-            let line = format!("{time}{left}{:gap$}{right}", "");
-            let line = self.bold(line.trim_end(), index == 0);
-            self.lines.push(line);
+            if hidden.contains(&index) {
+                continue;
+            }
+            let ends = [0, 1].map(|side| {
+                let party = &conversation.parties[side];
+                let tag = if side == 0 { self.tag(index) } else { String::new() };
+                let name = match common_name(conversations, side) {
+                    Some(_) => "",
+                    None => &party.name,
+                };
+                format!("{tag} {name} {}", party.address)
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            });
+            self.two_sides("", &ends, false);
         }
         if let (true, Some(states)) = (is_single, first.began) {
             self.states(0, states);
         }
+    }
+
+    /// A line above the rails; two, if it has no room for both texts.
+    fn two_sides(&mut self, time: &str, [left, right]: &[String; 2], is_bold: bool) {
+        let room = self.inner + 2;
+        let time = format!("{time:>0$}  ", TIME_COLUMNS - 2);
+        let used = left.width() + right.width();
+        if used + 2 > room && !left.is_empty() && !right.is_empty() {
+            self.two_sides(time.trim(), &[left.clone(), String::new()], is_bold);
+            self.two_sides("", &[String::new(), right.clone()], is_bold);
+            return;
+        }
+        let line = format!("{time}{left}{:1$}{right}", "", room.saturating_sub(used));
+        let line = self.bold(line.trim_end(), is_bold);
+        self.lines.push(line);
     }
 
     fn row(&mut self, row: &Row) {
@@ -180,7 +235,7 @@ impl Ladder<'_> {
         match &row.what {
             Happening::Packet(step) => self.packet(&time, step),
             Happening::States(conversation, states) => self.states(*conversation, *states),
-            Happening::Said(text) => self.sentence(&time, self.glyphs.bullet, text),
+            Happening::Said { text, .. } => self.sentence(&time, self.glyphs.bullet, text),
         }
     }
 
@@ -209,6 +264,8 @@ impl Ladder<'_> {
             (false, false) => (format!("{left}{line}{line} "), format!("{tag}{line}{line}")),
             (false, true) => (format!("  {lost} "), format!("{tag}{line}{line}")),
         };
+        // Data may end with a space that is no part of it.
+        let text = text.trim_end();
         let used = lead.width() + text.width() + 1 + tail.width();
         let fill = line.repeat(self.inner.saturating_sub(used));
         format!("{lead}{text} {fill}{tail}")
@@ -230,7 +287,7 @@ impl Ladder<'_> {
         let width = self.inner - LEAD_COLUMNS - 1;
         let lead = format!("{mark:>width$} ", width = LEAD_COLUMNS - 1);
         for (index, text) in
-            fill(&words(&plain(text, self.style.unicode)), width, width).iter().enumerate()
+            fill(&prose(&plain(text, self.style.unicode)), width, width).iter().enumerate()
         {
             match index {
                 0 => self.line(time, &format!("{lead}{text}")),
@@ -279,7 +336,7 @@ pub fn parts(step: &Step, width: usize, unicode: bool) -> Vec<String> {
     if let Some(data) = &step.data {
         glue(&mut parts, " ");
         let lines = if data.total_bytes <= SHORT_BYTES { DATA_LINES } else { 1 };
-        parts.extend(bytes::show_atoms(data, width * lines - ROOM_COLUMNS, unicode));
+        parts.extend(by_words(bytes::show_atoms(data, width * lines - ROOM_COLUMNS, unicode)));
     }
     for (before, text) in
         [(if step.data.is_some() { ", " } else { ": " }, &step.meaning), ("; ", &step.fate)]
@@ -291,8 +348,43 @@ pub fn parts(step: &Step, width: usize, unicode: bool) -> Vec<String> {
     }
     if let Some(call) = &step.call {
         glue(&mut parts, " ");
+        let call = format!("[{call}]");
         // Kept in one line if it can be.
-        parts.push(format!("[{call}]"));
+        match call.width() <= width {
+            true => parts.push(call),
+            false => parts.extend(words(&call)),
+        }
+    }
+    parts
+}
+
+/// Escaped text is broken between its words and after its lines, where these are short.
+fn by_words(atoms: Vec<String>) -> Vec<String> {
+    let is_text = |atom: &String| atom.starts_with('"');
+    let Some(begin) = atoms.iter().position(is_text) else { return atoms };
+    let ends =
+        |one: &String, next: &String| one == "\\n" || one.contains(' ') || next.contains(' ');
+    let (before, text) = atoms.split_at(begin);
+    let mut parts = before.to_vec();
+    for word in text.chunk_by(|one, next| !ends(one, next)) {
+        let whole = word.concat();
+        if whole.width() <= WORD_COLUMNS {
+            parts.push(whole)
+        } else {
+            parts.extend_from_slice(word)
+        }
+    }
+    parts
+}
+
+/// The words of a sentence; a percent sign stays with its number.
+pub fn prose(text: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for word in words(text) {
+        match parts.last_mut() {
+            Some(last) if word.starts_with('%') => last.push_str(&word),
+            _ => parts.push(word),
+        }
     }
     parts
 }

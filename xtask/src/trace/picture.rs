@@ -60,9 +60,7 @@ pub fn draw(story: &Story, heading: &str) -> String {
     for item in draw::items(story) {
         match item {
             Item::Row(row) => picture.row(row),
-            Item::Gap { packets, carrying, conversation } => {
-                let [left, right] = &story.conversations[conversation].parties;
-                let text = told::gap(packets, carrying, [&left.name, &right.name]);
+            Item::Gap(text) => {
                 picture.y += LINE / 2.0;
                 picture.sentence("", &format!("… {text}"));
                 picture.y += LINE / 2.0;
@@ -114,9 +112,12 @@ impl Picture<'_> {
         let conversations = &self.story.conversations;
         let Some(first) = conversations.first() else { return };
         if conversations.len() > 1 {
+            let hidden = draw::hidden(self.story);
             for (index, conversation) in conversations.iter().enumerate() {
-                let [left, right] = conversation.parties.each_ref().map(named);
-                self.text(LEFT, "said", "start", &format!("#{} {left}, {right}", index + 1));
+                if !hidden.contains(&index) {
+                    let [left, right] = conversation.parties.each_ref().map(named);
+                    self.text(LEFT, "said", "start", &format!("#{} {left}, {right}", index + 1));
+                }
             }
             self.y += LINE / 2.0;
         }
@@ -124,7 +125,7 @@ impl Picture<'_> {
         for (side, x) in [(0, LEFT), (1, RIGHT)] {
             let party = &first.parties[side];
             self.y = top;
-            self.text(x, "head", "middle", &draw::common_name(conversations, side));
+            self.text(x, "head", "middle", &draw::heading(conversations, side));
             if conversations.len() == 1 {
                 self.text(x, "said", "middle", &party.address.to_string());
             }
@@ -140,7 +141,7 @@ impl Picture<'_> {
         match &row.what {
             Happening::Packet(step) => self.packet(&time, step),
             Happening::States(conversation, states) => self.states(*conversation, *states),
-            Happening::Said(text) => self.sentence(&time, &draw::plain(text, true)),
+            Happening::Said { text, .. } => self.sentence(&time, &draw::plain(text, true)),
         }
     }
 
@@ -193,7 +194,7 @@ impl Picture<'_> {
     }
 
     fn sentence(&mut self, time: &str, text: &str) {
-        for (index, line) in fill(&words(text), COLUMNS, COLUMNS).iter().enumerate() {
+        for (index, line) in fill(&draw::prose(text), COLUMNS, COLUMNS).iter().enumerate() {
             if index == 0 {
                 self.time(time);
             }

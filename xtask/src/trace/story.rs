@@ -12,6 +12,8 @@ use netlab::{Capture, Fate, Packet};
 use super::tcp::{self, Seen, Segment, State, States};
 use super::words;
 
+/// What a program prints within so short a time may be one line in pieces.
+const ONE_LINE: Duration = Duration::from_millis(5);
 /// How often a program is shown to print.
 const PRINTS: usize = 8;
 
@@ -58,8 +60,8 @@ pub enum Happening {
     Packet(Step),
     /// The states of both ends, left and right, are now these.
     States(usize, States),
-    /// A sentence.
-    Said(String),
+    /// A sentence, and the program that it is about.
+    Said { program: String, text: String },
 }
 
 /// A packet.
@@ -134,7 +136,7 @@ impl<'a> Teller<'a> {
         let journeys = journeys(&self.traced.capture);
         let mut members: Vec<Vec<usize>> = Vec::new();
         for (index, journey) in journeys.iter().enumerate() {
-            let Some(at) = self.conversation(&journey.internet) else { continue };
+            let Some(at) = self.conversation(journey) else { continue };
             members.resize_with(self.known.len().max(members.len()), Vec::new);
             members[at].push(index);
         }
@@ -157,20 +159,33 @@ impl<'a> Teller<'a> {
     }
 
     fn tell_happenings(&mut self) {
-        let mut prints: HashMap<&str, usize> = HashMap::new();
-        for event in &self.traced.events {
+        let mut prints: HashMap<String, usize> = HashMap::new();
+        for event in &with_whole_lines(&self.traced.events) {
             if matches!(event.what, What::Stdout { .. } | What::Stderr { .. }) {
-                let count = prints.entry(&event.lane.program).or_default();
+                let count = prints.entry(event.lane.program.clone()).or_default();
                 *count += 1;
                 // A program that prints all that it is sent would leave no room for the packets.
                 if *count > PRINTS {
                     continue;
                 }
             }
-            if let Some(text) = words::happening(event) {
-                self.story.rows.push(Row { at: event.at, what: Happening::Said(text) });
+            let name = self.short_name(&event.lane.program);
+            if let Some(text) = words::happening(event, &name) {
+                let program = words::without_place(&event.lane.program);
+                self.push(event.at, Happening::Said { program, text });
             }
         }
+    }
+
+    /// A program's name, without its host's address if no other host has a program of this name.
+    fn short_name(&self, name: &str) -> String {
+        let short = words::without_place(name);
+        let cast = self.traced.cast.iter();
+        let same: HashSet<&str> = cast
+            .filter(|(_, other)| words::without_place(other) == short)
+            .map(|(host, _)| host.as_str())
+            .collect();
+        if same.len() > 1 { name.to_owned() } else { short }
     }
 
     /// When, counted from the beginning.
@@ -179,9 +194,10 @@ impl<'a> Teller<'a> {
     }
 
     /// The number of the conversation that a packet belongs to.
-    fn conversation(&mut self, internet: &Internet<'_>) -> Option<usize> {
+    fn conversation(&mut self, journey: &Journey<'_>) -> Option<usize> {
+        let internet = &journey.internet;
         let ends = match &internet.transport {
-            Transport::Icmp(icmp) => icmp.port_unreachable().map(|(from, to)| [from, to])?,
+            Transport::Icmp(icmp) => icmp.about().map(|(from, to)| [from, to])?,
             Transport::Other if internet.fragment.0 > 0 => return self.of_fragment(internet),
             transport => {
                 let (from, to) = transport.ports()?;
@@ -200,7 +216,16 @@ impl<'a> Teller<'a> {
             [from, to]
         };
         self.known.push(ends);
-        let parties = ends.map(|end| Party { name: self.name(end, ends), address: end });
+        let began = self.time(journey.first);
+        let is_for_many = journey.first.headers().is_some_and(|frame| frame.is_for_many());
+        let parties = ends.map(|end| {
+            let is_nowhere = !is_for_many && self.host_of(end.ip()).is_none();
+            let name = match is_nowhere {
+                true => words::NOBODY.to_owned(),
+                false => self.name(end, ends, began),
+            };
+            Party { name, address: end }
+        });
         self.story.conversations.push(Conversation { parties, began: None });
         Some(self.known.len() - 1)
     }
@@ -227,7 +252,8 @@ impl<'a> Teller<'a> {
         cast.filter(move |(on, _)| Some(on.as_str()) == host).map(|(_, name)| name.as_str())
     }
 
-    fn name(&self, end: SocketAddr, ends: [SocketAddr; 2]) -> String {
+    /// What an end of a conversation that began then is called.
+    fn name(&self, end: SocketAddr, ends: [SocketAddr; 2], began: Duration) -> String {
         let other = if ends[0] == end { ends[1] } else { ends[0] };
         if let Some(calls) = self.calls.get(&(other, end)) {
             return words::without_place(&calls.program);
@@ -238,10 +264,21 @@ impl<'a> Teller<'a> {
         if self.host_of(end.ip()).is_none() {
             return words::EVERYBODY.to_owned();
         }
-        match self.programs_at(end.ip()).last() {
+        let has_started = |name: &&str| self.started(name).is_none_or(|at| at <= began);
+        let last = self.programs_at(end.ip()).filter(has_started).last();
+        match last.or_else(|| self.programs_at(end.ip()).next()) {
             Some(name) => words::without_place(name),
             None => words::GRADER.to_owned(),
         }
+    }
+
+    /// When this program was started.
+    fn started(&self, name: &str) -> Option<Duration> {
+        let mut events = self.traced.events.iter();
+        let is_start = |event: &&Event| {
+            event.lane.program == name && matches!(event.what, What::Started { .. })
+        };
+        events.find(is_start).map(|event| event.at)
     }
 
     fn is_programs(&self, end: SocketAddr) -> bool {
@@ -269,7 +306,7 @@ impl<'a> Teller<'a> {
                     rst: tcp.flags.rst,
                     window: tcp.window,
                     scale: tcp.options.window_scale,
-                    bytes: tcp.payload.len() as u64,
+                    bytes: (tcp.payload.len() + journey.internet.missing) as u64,
                 },
             ));
         }
@@ -307,14 +344,15 @@ impl<'a> Teller<'a> {
         let ends = self.known[conversation];
         let (sender, receiver) = (ends[segment.from], ends[1 - segment.from]);
         let calls = self.calls.get(&(sender, receiver));
-        let is_quiet = !segment.syn && !segment.fin && !segment.rst && !seen.probe;
-        let changes = seen.before != seen.after || seen.again || seen.window == Some(0);
+        let is_quiet = !segment.syn && !segment.fin && !seen.probe;
+        let is_full = segment.bytes == 0 && seen.window == Some(0);
+        let changes = seen.before != seen.after || seen.again || is_full;
         let sender_state = seen.before[segment.from];
         let step = |packet: &Packet| Step {
             conversation,
             to_right: segment.from == 0,
             label: words::label(segment),
-            data: (segment.bytes > 0).then(|| Sample::of(tcp.payload)),
+            data: (segment.bytes > 0).then(|| sample(tcp.payload, segment.bytes)),
             meaning: words::meaning(segment, seen, sender_state),
             call: (!packet.fate.copy)
                 .then(|| self.call(calls, segment, seen, self.is_programs(sender)))
@@ -353,8 +391,13 @@ impl<'a> Teller<'a> {
             told.push(if calls.finished { words::SHUTDOWN } else { words::CLOSE }.to_owned());
         }
         if segment.rst && seen.before[segment.from] != State::Closed {
-            let closes = if calls.reset { words::CLOSE_LINGER } else { words::CLOSE_UNREAD };
-            told.push(closes.to_owned());
+            // After a close it is the kernel that answers what nobody will read.
+            let has_closed = seen.before[segment.from].has_sent_fin() && !calls.finished;
+            match calls.reset {
+                true => told.push(words::CLOSE_LINGER.to_owned()),
+                false if has_closed => {}
+                false => told.push(words::CLOSE_UNREAD.to_owned()),
+            }
         }
         (!told.is_empty()).then(|| told.join(", then "))
     }
@@ -365,15 +408,16 @@ impl<'a> Teller<'a> {
         let (label, data, meaning, call) = match &internet.transport {
             Transport::Udp(udp) if internet.fragment == (0, false) => (
                 words::DATAGRAM.to_owned(),
-                Some(Sample::of(udp.payload)),
+                Some(sample(udp.payload, (udp.payload.len() + internet.missing) as u64)),
                 self.meaning_of(journey, udp),
                 Some(words::ONE_SEND.to_owned()),
             ),
             Transport::Udp(udp) => {
                 (words::first_fragment(udp.payload.len() as u64), None, String::new(), None)
             }
-            Transport::Icmp(_) => {
-                (words::UNREACHABLE.to_owned(), None, words::NOBODY_THERE.to_owned(), None)
+            Transport::Icmp(icmp) => {
+                let (label, meaning) = words::icmp(icmp.kind, icmp.code);
+                (label, None, meaning, None)
             }
             _ => {
                 let (at, more) = internet.fragment;
@@ -381,12 +425,16 @@ impl<'a> Teller<'a> {
                 (words::FRAGMENT.to_owned(), None, meaning, None)
             }
         };
-        let is_router = &*journey.first.from == words::ROUTER;
+        let is_icmp = matches!(internet.transport, Transport::Icmp(_));
+        let is_router = &*journey.first.from == words::ROUTER && !is_icmp;
         let meaning = if is_router { words::ROUTED.to_owned() } else { meaning };
         let call = call.filter(|_| !is_router);
-        let bytes = internet.payload.len().saturating_sub(8) as u64;
+        let header = if internet.fragment.0 == 0 { words::UDP_HEADER_BYTES } else { 0 };
+        let bytes = ((internet.payload.len() + internet.missing) as u64).saturating_sub(header);
         let from_right = match &internet.transport {
             Transport::Udp(udp) => ends[1] == SocketAddr::new(internet.source, udp.source_port),
+            // It may come from a router, on behalf of the other end.
+            Transport::Icmp(_) => ends[0].ip() == internet.destination,
             _ => ends[1].ip() == internet.source,
         };
         for packet in distinct_fates(&journey.became) {
@@ -476,14 +524,51 @@ fn journeys(capture: &Capture) -> Vec<Journey<'_>> {
             last.became.push(packet);
             continue;
         }
-        // What is no IP, and the last packets of very many, of which only headers were kept, are
-        // left out of the picture.
-        let internet = packet.frame().and_then(|frame| frame.internet);
+        // What is no IP is left out of the picture.
+        let internet = packet.headers().and_then(|frame| frame.internet);
         if let Some(internet) = internet {
             journeys.push(Journey { first: packet, internet, became: vec![packet] });
         }
     }
     journeys
+}
+
+/// Data of which so many bytes were sent, and perhaps only the first of them kept.
+fn sample(kept: &[u8], total_bytes: u64) -> Sample {
+    let mut sample = Sample::of(kept);
+    if total_bytes > kept.len() as u64 {
+        sample.tail.clear();
+        sample.total_bytes = total_bytes;
+    }
+    sample
+}
+
+/// The events; what a program prints in pieces is told when a line, or all of it, is there.
+fn with_whole_lines(events: &[Event]) -> Vec<Event> {
+    let mut told: Vec<Event> = Vec::new();
+    for event in events {
+        let is_of_same = |other: &&mut Event| other.lane == event.lane;
+        if let Some(last) = told.iter_mut().rev().find(is_of_same)
+            && event.at.saturating_sub(last.at) < ONE_LINE
+            && appends(&mut last.what, &event.what)
+        {
+            continue;
+        }
+        told.push(event.clone());
+    }
+    told
+}
+
+/// Adds what a program printed to what it had printed before, unless that ends a line.
+fn appends(printed: &mut What, next: &What) -> bool {
+    match (printed, next) {
+        (What::Stdout { bytes }, What::Stdout { bytes: more })
+        | (What::Stderr { bytes }, What::Stderr { bytes: more }) => {
+            let is_line = bytes.tail.last().or(bytes.head.last()) == Some(&b'\n');
+            !is_line && bytes.append(more)
+        }
+        _ => false,
+    }
 }
 
 /// The grader's calls, by its own and the program's address.

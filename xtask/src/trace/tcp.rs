@@ -39,6 +39,12 @@ impl State {
             Self::TimeWait => "TIME-WAIT",
         }
     }
+
+    /// Whether an end in this state has said that it sends no more.
+    pub fn has_sent_fin(self) -> bool {
+        use State::*;
+        matches!(self, FinWait1 | FinWait2 | Closing | LastAck | TimeWait)
+    }
 }
 
 /// The states of both ends.
@@ -91,6 +97,8 @@ pub struct Seen {
     pub probe: bool,
     /// Its sender refuses a connection that has not come to be.
     pub refuses: bool,
+    /// What the other end had sent last was a repetition.
+    pub after_repetition: bool,
 }
 
 #[derive(Debug)]
@@ -106,6 +114,8 @@ struct End {
     acknowledged: u64,
     scale: u8,
     window: Option<u64>,
+    /// What it has sent last had been sent before.
+    repeats: bool,
 }
 
 /// A segment that its receiver has not been seen to take in.
@@ -149,8 +159,8 @@ impl<'a> Connection<'a> {
                 (true, true) => State::Listen,
                 (true, false) => State::Closed,
             };
-            let (first, scale) = (None, 0);
-            End { state, first, sent: 0, fin: None, acknowledged: 0, scale, window: None }
+            let (first, fin, window) = (None, None, None);
+            End { state, first, sent: 0, fin, acknowledged: 0, scale: 0, window, repeats: false }
         };
         Self { segments, ends: [end(0), end(1)], pending: Vec::new() }
     }
@@ -185,8 +195,11 @@ impl<'a> Connection<'a> {
             let waiting = &this.segments[pending.index];
             let is_covered = acknowledged.is_none_or(|number| this.end_of(pending.index) <= number);
             let is_here = !Self::occupies(waiting) && pending.at <= segment.at;
-            waiting.from != segment.from
-                && (is_here || Self::occupies(waiting) && is_covered && !waiting.rst)
+            let is_due = match waiting.rst {
+                true => is_here && !this.goes_on(segment.from, index),
+                false => is_here || Self::occupies(waiting) && is_covered,
+            };
+            waiting.from != segment.from && is_due
         });
     }
 
@@ -197,6 +210,7 @@ impl<'a> Connection<'a> {
             let later = this.segments[sent + 1..].iter();
             let mut answers = later.filter(|next| next.from != waiting.from && !next.rst);
             let is_seen = match answers.find_map(|next| this.acknowledged_by(next)) {
+                _ if waiting.rst => !this.goes_on(1 - waiting.from, sent + 1),
                 Some(number) => !Self::occupies(waiting) || this.end_of(pending.index) <= number,
                 None => true,
             };
@@ -206,6 +220,12 @@ impl<'a> Connection<'a> {
             let is_news = last.from == waiting.from || pending.at > last.at;
             (pending.at <= until || is_next) && is_seen && (is_news || !Self::occupies(waiting))
         });
+    }
+
+    /// Whether this end sends, from that segment on, what an end that was reset does not.
+    fn goes_on(&self, end: usize, index: usize) -> bool {
+        let later = self.segments[index..].iter().take_while(|next| !next.syn);
+        later.into_iter().any(|next| next.from == end && !next.rst)
     }
 
     fn take_in(&mut self, is_due: impl Fn(&Self, &Pending) -> bool) {
@@ -252,6 +272,7 @@ impl<'a> Connection<'a> {
     fn send(&mut self, index: usize) -> Seen {
         let segment = &self.segments[index];
         let other_fin = self.ends[1 - segment.from].fin;
+        let after_repetition = self.ends[1 - segment.from].repeats;
         let never_stood = self.ends[1 - segment.from].state == State::SynSent;
         let end = &mut self.ends[segment.from];
         let first =
@@ -268,6 +289,9 @@ impl<'a> Connection<'a> {
         let end = &mut self.ends[segment.from];
         let again = Self::occupies(segment) && stop <= end.sent;
         end.sent = end.sent.max(stop);
+        if Self::occupies(segment) {
+            end.repeats = again;
+        }
         if segment.fin {
             end.fin = Some(stop - 1);
         }
@@ -303,6 +327,7 @@ impl<'a> Connection<'a> {
             window: if is_empty_window { Some(0) } else { window },
             probe: probe && (!again || segment.bytes == 0),
             refuses: segment.rst && never_stood,
+            after_repetition,
         }
     }
 }
@@ -446,6 +471,33 @@ mod tests {
         let seen = follow(&segments(&[(0, "S", 0, 0, 0), (1, "RA", 0, 1, 0)]));
         assert_eq!(names(&seen), ["SYN-SENT CLOSED", "CLOSED CLOSED"]);
         assert!(seen[1].refuses);
+    }
+
+    #[test]
+    fn who_goes_on_has_not_seen_the_reset() {
+        let seen = after_opening(&[
+            (0, "RA", 1, 1, 0),
+            (1, "A", 1, 1, 5),
+            (1, "A", 6, 1, 5),
+            (0, "R", 1, 0, 0),
+            (0, "R", 1, 0, 0),
+        ]);
+        let expected =
+            ["CLOSED ESTABLISHED", "CLOSED ESTABLISHED", "CLOSED CLOSED", "CLOSED CLOSED"];
+        assert_eq!(names(&seen)[3..7], expected);
+    }
+
+    #[test]
+    fn what_came_twice_is_acknowledged_twice() {
+        let seen = after_opening(&[
+            (0, "A", 1, 1, 5),
+            (1, "A", 1, 6, 0),
+            (0, "A", 1, 1, 5),
+            (1, "A", 1, 6, 0),
+        ]);
+        let told: Vec<_> = seen[3..].iter().map(|seen| seen.after_repetition).collect();
+        assert_eq!(told, [false, false, false, true]);
+        assert!(seen[5].again);
     }
 
     #[test]

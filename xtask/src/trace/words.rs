@@ -1,31 +1,38 @@
 //! What is said beside the packets.
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 
 use grader::bytes::{self, thousands};
 use grader::record::{Event, Sample, What};
 use netlab::Fate;
 
-use super::story::{Happening, Step, Story};
+use super::draw::common_name;
+use super::story::{Happening, Row, Step, Story};
 use super::tcp::{Seen, Segment, State};
 
 /// Who plays the program's peer.
 pub const GRADER: &str = "the peer";
 /// Who a broadcast is for.
 pub const EVERYBODY: &str = "everybody on this network";
+/// What stands above a side that has many names.
+pub const SEVERAL: &str = "several programs";
+/// Who is at an address that no host has.
+pub const NOBODY: &str = "no host";
 /// The host that passes packets on.
 pub const ROUTER: &str = "router";
 pub const ROUTED: &str = "the router passes it on";
 pub const DATAGRAM: &str = "datagram,";
 pub const SAME_AGAIN: &str = "the same as before";
-pub const UNREACHABLE: &str = "ICMP port unreachable";
-pub const NOBODY_THERE: &str = "no socket has this port";
 pub const FRAGMENT: &str = "IP fragment";
 pub const CONNECT: &str = "connect";
 pub const SHUTDOWN: &str = "shutdown(Write)";
 pub const CLOSE: &str = "close";
 pub const CLOSE_LINGER: &str = "close after SO_LINGER=0";
 pub const CLOSE_UNREAD: &str = "close with bytes unread";
+
+/// The header of a UDP datagram.
+pub const UDP_HEADER_BYTES: u64 = 8;
 
 /// How many columns of what a program prints are shown.
 const PRINTED_COLUMNS: usize = 100;
@@ -93,6 +100,9 @@ pub fn meaning(segment: &Segment, seen: &Seen, sender: State) -> String {
         _ => match (acknowledges, seen.window) {
             (Some(acknowledges), _) => acknowledges,
             (None, Some(room)) => format!("has room for {} now", count(room)),
+            (None, None) if seen.after_repetition => {
+                "says again what it has: this came twice".to_owned()
+            }
             (None, None) => "says again what it has: something is missing".to_owned(),
         },
     }
@@ -112,6 +122,7 @@ fn reset(seen: &Seen, sender: State) -> &'static str {
     match sender {
         _ if seen.refuses => "refuses: nobody listens at this port",
         State::Closed => "there is no such connection here any more",
+        _ if sender.has_sent_fin() => "throws the connection away in the middle of its close",
         _ => "throws the connection away: no FIN, no close in order",
     }
 }
@@ -137,19 +148,33 @@ pub const ONE_SEND: &str = "one send";
 
 /// The first piece of a datagram that is longer than a packet.
 pub fn first_fragment(bytes: u64) -> String {
-    format!("datagram, first IP fragment: {}", count(bytes))
+    format!("datagram, first IP fragment: its bytes 1 to {}", thousands(bytes))
 }
 
-/// A later piece.
+/// A later piece. Its place is counted from the UDP header on, which the first piece carries.
 pub fn fragment(at: u16, length: usize, more: bool) -> String {
+    let before = u64::from(at).saturating_sub(UDP_HEADER_BYTES);
+    let (from, to) = (thousands(before + 1), thousands(before + length as u64));
     let end = if more { "" } else { ", the last" };
-    format!("bytes {} to {}{end}", thousands(at.into()), thousands(u64::from(at) + length as u64))
+    format!("the datagram's bytes {from} to {to}{end}")
+}
+
+/// What a message of ICMP is, and what it means.
+pub fn icmp(kind: u8, code: u8) -> (String, String) {
+    let (label, meaning) = match (kind, code) {
+        (3, 0) => ("ICMP network unreachable", "the router knows no way there"),
+        (3, 1) => ("ICMP host unreachable", "no host there has this address"),
+        (3, 3) => ("ICMP port unreachable", "no socket has this port"),
+        _ => return (format!("ICMP error {kind}, {code}"), "the packet did not get there".into()),
+    };
+    (label.to_owned(), meaning.to_owned())
 }
 
 /// Whom a broadcast reached.
 pub fn reached(hosts: &[Ipv4Addr], router: Option<Ipv4Addr>) -> String {
     let last = |host: &Ipv4Addr| format!(".{}", host.octets()[3]);
     let mut told = match hosts {
+        [] if router.is_some() => "no host here has this address: goes to the router".to_owned(),
         [] => "no host is there".to_owned(),
         [one] => format!("one packet, arrives at {one}"),
         [first, rest @ ..] => {
@@ -157,7 +182,7 @@ pub fn reached(hosts: &[Ipv4Addr], router: Option<Ipv4Addr>) -> String {
             format!("one packet, arrives at {first}, {}", rest.join(", "))
         }
     };
-    if let Some(router) = router {
+    if let (Some(router), false) = (router, hosts.is_empty()) {
         told.push_str(&format!(" and the router, {}", last(&router)));
     }
     told
@@ -174,11 +199,8 @@ pub fn fate(fate: Fate) -> String {
 }
 
 /// What else happened, if it is worth a row.
-pub fn happening(event: &Event) -> Option<String> {
-    let name = match event.lane.program.as_str() {
-        "" => "the program",
-        name => name,
-    };
+pub fn happening(event: &Event, name: &str) -> Option<String> {
+    let name = if name.is_empty() { "the program" } else { name };
     let printed = |what: &str, bytes: &Sample| Some(format!("{name} {what}{}", printed(bytes)));
     match &event.what {
         What::Started { command } => Some(format!("{name} starts: {command}")),
@@ -208,19 +230,65 @@ fn printed(sample: &Sample) -> String {
     }
 }
 
-/// The rows that are left out of a long conversation.
-pub fn gap(packets: u64, carrying: [(u64, u64); 2], names: [&str; 2]) -> String {
-    let mut told = Vec::new();
-    for (side, (data, bytes)) in carrying.into_iter().enumerate() {
-        if data > 0 {
-            told.push(format!("{} to {} in {}", count(bytes), names[side], thousands(data)));
+/// The packets that are left out of a long conversation.
+pub fn gap(story: &Story, rows: &[&Row]) -> String {
+    let steps = rows.iter().filter_map(|row| match &row.what {
+        Happening::Packet(step) => Some(step),
+        _ => None,
+    });
+    // Data packets and their bytes to the left and to the right.
+    let mut carrying = [(0, 0); 2];
+    let (mut conversation, mut resets, mut others) = (0, 0, 0);
+    for step in steps {
+        conversation = step.conversation;
+        match step {
+            _ if step.bytes > 0 => {
+                let side = &mut carrying[usize::from(step.to_right)];
+                *side = (side.0 + 1, side.1 + step.bytes);
+            }
+            _ if step.is_reset => resets += 1,
+            _ => others += 1,
         }
     }
-    let acknowledgements = packets - carrying[0].0 - carrying[1].0;
-    if acknowledgements > 0 {
-        told.push(format!("{} acknowledgements", thousands(acknowledgements)));
+    let mut told = Vec::new();
+    for (side, (data, bytes)) in carrying.into_iter().enumerate() {
+        let name = common_name(&story.conversations, side)
+            .unwrap_or(&story.conversations[conversation].parties[side].name);
+        if data > 0 {
+            told.push(format!("{} to {name} in {}", count(bytes), thousands(data)));
+        }
     }
-    format!("{} more packets: {}", thousands(packets), told.join(", "))
+    for (number, one, many) in
+        [(others, "acknowledgement", "acknowledgements"), (resets, "reset", "resets")]
+    {
+        if number > 0 {
+            let noun = if number == 1 { one } else { many };
+            told.push(format!("{} {noun}", thousands(number)));
+        }
+    }
+    format!("{} more packets: {}", thousands(rows.len() as u64), told.join(", "))
+}
+
+/// The conversations that are left out of very many.
+pub fn hidden(story: &Story, hidden: Range<usize>) -> String {
+    let is_hidden = |row: &&Row| matches!(&row.what, Happening::Packet(step) if hidden.contains(&step.conversation));
+    let packets = story.rows.iter().filter(is_hidden).count() as u64;
+    format!(
+        "{} more conversations, {}, are not shown: {} packets",
+        hidden.len(),
+        tags(&hidden.clone().collect::<Vec<_>>()),
+        thousands(packets)
+    )
+}
+
+/// `#1, #3 to #5`.
+fn tags(conversations: &[usize]) -> String {
+    let runs = conversations.chunk_by(|one, next| one + 1 == *next);
+    let told = runs.map(|run| match run {
+        [first, .., last] if run.len() > 2 => format!("#{} to #{}", first + 1, last + 1),
+        _ => run.iter().map(|one| format!("#{}", one + 1)).collect::<Vec<_>>().join(", "),
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// What the whole shows, in a sentence or two.
@@ -228,25 +296,40 @@ pub fn closing(story: &Story) -> Vec<String> {
     if story.conversations.is_empty() {
         return vec!["No packet was sent.".to_owned()];
     }
-    let mut told = Vec::new();
-    for (index, conversation) in story.conversations.iter().enumerate() {
-        let steps = story.rows.iter().filter_map(|row| match &row.what {
-            Happening::Packet(step) if step.conversation == index => Some(step),
-            _ => None,
-        });
-        let steps: Vec<&Step> = steps.collect();
-        let tag = match story.conversations.len() {
-            1 => String::new(),
-            _ => format!("#{}: ", index + 1),
-        };
-        let packets = steps.len();
-        let noun = if packets == 1 { "packet" } else { "packets" };
-        let lost = steps.iter().filter(|step| step.is_lost).count();
-        let lost = if lost > 0 { format!(", {lost} of them lost") } else { String::new() };
-        let close = conversation.began.and_then(|_| close(&steps)).unwrap_or_default();
-        told.push(format!("{tag}{packets} {noun}{lost}.{close}"));
+    let mut all: Vec<Vec<&Step>> = vec![Vec::new(); story.conversations.len()];
+    for row in &story.rows {
+        if let Happening::Packet(step) = &row.what {
+            all[step.conversation].push(step);
+        }
     }
-    told
+    // What is the same of several is said once.
+    let mut told: Vec<([String; 2], Vec<usize>)> = Vec::new();
+    for (index, steps) in all.iter().enumerate() {
+        let close = story.conversations[index].began.and_then(|_| close(steps));
+        let sentences = [packets(steps), close.unwrap_or_default()];
+        match told.iter_mut().find(|(known, _)| *known == sentences) {
+            Some((_, conversations)) => conversations.push(index),
+            None => told.push((sentences, vec![index])),
+        }
+    }
+    let is_single = story.conversations.len() == 1;
+    let told = told.into_iter().map(|([packets, close], conversations)| {
+        let tag = if is_single { String::new() } else { format!("{}: ", tags(&conversations)) };
+        let each = if conversations.len() > 1 { " each" } else { "" };
+        format!("{tag}{packets}{each}.{close}")
+    });
+    told.collect()
+}
+
+/// `10 packets, 1 of them lost`.
+fn packets(steps: &[&Step]) -> String {
+    let noun = if steps.len() == 1 { "packet" } else { "packets" };
+    let lost = steps.iter().filter(|step| step.is_lost).count() as u64;
+    let lost = match lost {
+        0 => String::new(),
+        lost => format!(", {} of them lost", thousands(lost)),
+    };
+    format!("{} {noun}{lost}", thousands(steps.len() as u64))
 }
 
 /// How many packets the close took.

@@ -118,6 +118,11 @@ pub fn cannot_start() -> &'static str {
     "start the program"
 }
 
+/// This machine does not give a program what a check needs, for this reason.
+pub fn not_given_here(reason: &dyn std::fmt::Display) -> String {
+    format!("{reason}. `cargo xtask doctor` tells what can be done about it.")
+}
+
 /// That a server accepts a connection.
 pub fn accepts_connection(who: &str, to: SocketAddr) -> String {
     format!("{who} accepts a connection at {to}")

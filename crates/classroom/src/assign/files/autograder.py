@@ -37,7 +37,9 @@ def regular_sources(folder):
 with tempfile.TemporaryDirectory(dir=os.environ.get("RUNNER_TEMP")) as work:
     course = pathlib.Path(work) / "course"
     with tarfile.open(here / "course.tar.gz") as archive:
-        archive.extractall(course, filter="data")
+        # Python has had filters since 3.12, and in later versions of 3.8 to 3.11.
+        has_filters = hasattr(tarfile, "data_filter")
+        archive.extractall(course, **({"filter": "data"} if has_filters else {}))
     for module in MODULES:
         target = course / "exercises" / module / "src"
         shutil.rmtree(target)
