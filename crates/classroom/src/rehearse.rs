@@ -161,7 +161,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let took = rehearsal.run(class.len(), &mut problems)?;
         let cpu_ms = judge(&class, &out, &mut problems)?;
         say(&format!(
-            "{} submissions at --jobs {jobs}: {:.0} s, {:.0} s of processor time, killed {kills} times\n",
+            "{} submissions at --jobs {jobs}: {:.0} s, {:.0} s of processor time, killed {kills} \
+             times\n",
             class.len(),
             took.as_secs_f64(),
             f64::from(u32::try_from(cpu_ms / 1000).unwrap_or(u32::MAX)),

@@ -33,7 +33,20 @@ fn ask(socket: &Socket, request: libc::Ioctl) -> u32 {
 
 /// The addresses at which these processes listen for connections, read from their own sockets.
 pub(crate) fn listening(pids: &[u32]) -> Vec<SocketAddr> {
-    addresses(pids, |socket| socket.is_listener().unwrap_or(false))
+    addresses(pids, is_listener)
+}
+
+/// Whether a socket listens (`SO_ACCEPTCONN`, socket(7)).
+#[cfg(target_os = "linux")]
+fn is_listener(socket: &Socket) -> bool {
+    socket.is_listener().unwrap_or(false)
+}
+
+/// Not every kernel tells. Nor is a program's socket to be had elsewhere than on Linux, so nobody
+/// asks.
+#[cfg(not(target_os = "linux"))]
+fn is_listener(_socket: &Socket) -> bool {
+    false
 }
 
 /// The addresses to which these processes' datagram sockets are bound.

@@ -240,8 +240,8 @@ pub mod kind {
 /// The symptom of a program that ran into a `todo!()`.
 pub const NOT_IMPLEMENTED: &str = "not-implemented";
 /// The first hint for a program that ran into a `todo!()`.
-pub const NOT_IMPLEMENTED_HINT: &str = "Your program ran into a `todo!()`. Its words say what belongs there; the lesson \
-                                        says how it works.";
+pub const NOT_IMPLEMENTED_HINT: &str = "Your program ran into a `todo!()`. Its words say what \
+                                        belongs there; the lesson says how it works.";
 /// The symptom of a program that the compiler refuses.
 pub const DOES_NOT_BUILD: &str = "does-not-build";
 

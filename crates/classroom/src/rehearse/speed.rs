@@ -53,7 +53,8 @@ pub fn run(arguments: &Arguments, workspace: &Workspace) -> anyhow::Result<ExitC
     }
     ratios.sort_by(f64::total_cmp);
     say(&format!(
-        "processor time of batch beside rustc and the checks alone: {:.2} (median; {:.2} to {:.2})\n",
+        "processor time of batch beside rustc and the checks alone: {:.2} (median; {:.2} to \
+         {:.2})\n",
         ratios[ROUNDS / 2],
         ratios[0],
         ratios[ROUNDS - 1],

@@ -136,7 +136,8 @@ pub fn hidden(folder: &str, new: &[String]) -> (String, String) {
 /// How a name gets its new file.
 pub fn in_one_step(path: &str) -> String {
     format!(
-        "{} gets its new file in one step: a rename in the same folder, from a name that begins with a dot",
+        "{} gets its new file in one step: a rename in the same folder, from a name that \
+         begins with a dot",
         name(path)
     )
 }
@@ -158,7 +159,8 @@ pub fn written_late(path: &str) -> String {
 /// The name had no file for a moment.
 pub fn gone_meanwhile(path: &str) -> String {
     format!(
-        "{} was taken away first (inotify: IN_DELETE or IN_MOVED_FROM): for a moment there was no file",
+        "{} was taken away first (inotify: IN_DELETE or IN_MOVED_FROM): for a moment there was no \
+         file",
         name(path)
     )
 }

@@ -319,7 +319,8 @@ fn knows_nobody() -> bool {
     map.lines().any(|line| {
         let numbers: Vec<u32> =
             line.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect();
-        matches!(numbers[..], [first, _, count] if (first..first.saturating_add(count)).contains(&NOBODY))
+        let [first, _, count] = numbers[..] else { return false };
+        (first..first.saturating_add(count)).contains(&NOBODY)
     })
 }
 
