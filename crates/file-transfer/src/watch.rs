@@ -1,16 +1,22 @@
 //! What happens to a name while a transfer gives it to a file, step by step, by the kernel's own
-//! account (inotify(7)): what is over before anybody could look.
+//! account (inotify(7)): what is over before anybody could look. Other kernels than Linux give none
+//! that says as much, and nothing is judged there.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
 
 use std::collections::BTreeMap;
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
 
 use grader::wording::file_transfer as words;
 use grader::{Failure, Symptom, Verdict};
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use rustix::io::Errno;
 
 use crate::folder::Folder;
+#[cfg(target_os = "linux")]
+use linux::Account;
+#[cfg(not(target_os = "linux"))]
+use other::Account;
 
 /// A file was written under its own name.
 pub(crate) const WRITTEN_TO: &str = "written-under-its-name";
@@ -25,19 +31,30 @@ const FROM_ELSEWHERE: &str = "from-another-folder";
 /// The temporary file could be seen.
 pub(crate) const IN_SIGHT: &str = "in-sight";
 
-/// How many bytes of events one read takes.
-const EVENTS_BYTES: usize = 16 << 10;
-
 /// A folder that is being watched.
 pub(crate) struct Watch<'a> {
     folder: &'a Folder,
-    /// `None` where the kernel gives no watch, since others hold them all: then nothing is judged.
-    events: Option<(OwnedFd, i32)>,
+    /// `None` where the kernel gives no watch, such as when others hold them all: then nothing is
+    /// judged.
+    account: Option<Account>,
+}
+
+/// What may happen to a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no kernel tells there"))]
+enum What {
+    /// Bytes were written to its file.
+    Modified,
+    Deleted,
+    /// It was taken away from its file, by a rename.
+    MovedFrom,
+    /// It was given to a file, by a rename.
+    MovedTo,
 }
 
 /// Something that happened to a name.
 struct Event {
-    what: ReadFlags,
+    what: What,
     /// Whether it was in the folder itself, and not in one below it.
     is_here: bool,
     /// What the two halves of a rename have in common.
@@ -49,20 +66,7 @@ impl<'a> Watch<'a> {
     /// Watches `folder` from now on, and the folders that stand in it: a temporary file in one of
     /// those moves no data either, and is seen by nobody.
     pub fn of(folder: &'a Folder) -> Verdict<Self> {
-        let flags = WatchFlags::MODIFY | WatchFlags::DELETE | WatchFlags::MOVE;
-        let watched =
-            inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).and_then(|events| {
-                let here = inotify::add_watch(&events, folder.path(), flags)?;
-                Ok((events, here))
-            });
-        let Ok((events, here)) = watched else { return Ok(Self { folder, events: None }) };
-        for entry in fs_err::read_dir(folder.path())? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                let _ = inotify::add_watch(&events, entry.path(), flags);
-            }
-        }
-        Ok(Self { folder, events: Some((events, here)) })
+        Ok(Self { folder, account: Account::of(folder)? })
     }
 
     /// Expects that `name` got its new file in one step: it was not written to, it was never away,
@@ -94,24 +98,7 @@ impl<'a> Watch<'a> {
 
     /// All that has happened; `None` if the kernel does not tell, or has lost some of it.
     fn read(&self) -> Verdict<Option<Vec<Event>>> {
-        let Some((descriptor, here)) = &self.events else { return Ok(None) };
-        let mut buffer = vec![MaybeUninit::uninit(); EVENTS_BYTES];
-        let mut reader = inotify::Reader::new(descriptor, &mut buffer);
-        let mut events = Vec::new();
-        loop {
-            match reader.next() {
-                Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => return Ok(None),
-                Ok(event) => events.push(Event {
-                    what: event.events(),
-                    is_here: event.wd() == *here,
-                    cookie: event.cookie(),
-                    name: event.file_name().map_or_else(Vec::new, |name| name.to_bytes().to_vec()),
-                }),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(Some(events)),
-                Err(error) => return Err(std::io::Error::from(error).into()),
-            }
-        }
+        self.account.as_ref().map_or(Ok(None), Account::read)
     }
 }
 
@@ -120,24 +107,20 @@ impl<'a> Watch<'a> {
 fn fault(events: &[Event], name: &[u8]) -> Option<(&'static str, String)> {
     let origins: BTreeMap<u32, &Event> = events
         .iter()
-        .filter(|event| event.what.contains(ReadFlags::MOVED_FROM))
+        .filter(|event| event.what == What::MovedFrom)
         .map(|event| (event.cookie, event))
         .collect();
     let own = events.iter().filter(|event| event.is_here && event.name == name);
     let mut has_new_file = false;
     for event in own {
         let symptom = match event.what {
-            what if what.contains(ReadFlags::MODIFY) && has_new_file => WRITTEN_LATE,
-            what if what.contains(ReadFlags::MODIFY) => WRITTEN_TO,
-            what if what.contains(ReadFlags::DELETE) => GONE_MEANWHILE,
+            What::Modified if has_new_file => WRITTEN_LATE,
+            What::Modified => WRITTEN_TO,
+            What::Deleted => GONE_MEANWHILE,
             // One half of an exchange is no loss (renameat2(2), RENAME_EXCHANGE).
-            what if what.contains(ReadFlags::MOVED_FROM) => {
-                if is_exchanged(events, &origins, event) {
-                    continue;
-                }
-                GONE_MEANWHILE
-            }
-            what if what.contains(ReadFlags::MOVED_TO) => match origins.get(&event.cookie) {
+            What::MovedFrom if is_exchanged(events, &origins, event) => continue,
+            What::MovedFrom => GONE_MEANWHILE,
+            What::MovedTo => match origins.get(&event.cookie) {
                 None => FROM_ELSEWHERE,
                 Some(origin) if origin.is_here && !origin.name.starts_with(b".") => {
                     return Some((IN_SIGHT, String::from_utf8_lossy(&origin.name).into_owned()));
@@ -147,7 +130,6 @@ fn fault(events: &[Event], name: &[u8]) -> Option<(&'static str, String)> {
                     continue;
                 }
             },
-            _ => continue,
         };
         return Some((symptom, String::new()));
     }
@@ -156,7 +138,7 @@ fn fault(events: &[Event], name: &[u8]) -> Option<(&'static str, String)> {
 
 /// Whether the file that left its name for another one did so against the file that stood there.
 fn is_exchanged(events: &[Event], origins: &BTreeMap<u32, &Event>, left: &Event) -> bool {
-    let arrival = |event: &&Event| event.what.contains(ReadFlags::MOVED_TO);
+    let arrival = |event: &&Event| event.what == What::MovedTo;
     let Some(away) = events.iter().filter(arrival).find(|event| event.cookie == left.cookie) else {
         return false;
     };
@@ -172,10 +154,10 @@ fn is_exchanged(events: &[Event], origins: &BTreeMap<u32, &Event>, left: &Event)
 mod tests {
     use super::*;
 
-    const FROM: ReadFlags = ReadFlags::MOVED_FROM;
-    const TO: ReadFlags = ReadFlags::MOVED_TO;
+    const FROM: What = What::MovedFrom;
+    const TO: What = What::MovedTo;
 
-    fn found(happened: &[(ReadFlags, u32, &str)]) -> Option<&'static str> {
+    fn found(happened: &[(What, u32, &str)]) -> Option<&'static str> {
         let events: Vec<Event> = happened
             .iter()
             .map(|(what, cookie, name)| Event {
@@ -190,27 +172,26 @@ mod tests {
 
     #[test]
     fn a_rename_is_one_step() {
-        assert_eq!(found(&[(ReadFlags::MODIFY, 0, ".t"), (FROM, 1, ".t"), (TO, 1, "v")]), None);
+        assert_eq!(found(&[(What::Modified, 0, ".t"), (FROM, 1, ".t"), (TO, 1, "v")]), None);
         // Out of a folder below; and a hard link, which shows nothing at all.
         assert_eq!(found(&[(FROM, 1, ".parts/t"), (TO, 1, "v")]), None);
-        assert_eq!(found(&[(ReadFlags::DELETE, 0, ".t")]), None);
+        assert_eq!(found(&[(What::Deleted, 0, ".t")]), None);
     }
 
     #[test]
     fn an_exchange_is_one_step_in_either_order() {
         let new = [(FROM, 1, ".t"), (TO, 1, "v")];
         let old = [(FROM, 2, "v"), (TO, 2, ".t")];
-        let end = [(ReadFlags::DELETE, 0, ".t")];
+        let end = [(What::Deleted, 0, ".t")];
         assert_eq!(found(&[&new[..], &old[..], &end[..]].concat()), None);
         assert_eq!(found(&[&old[..], &new[..], &end[..]].concat()), None);
     }
 
     #[test]
     fn what_is_no_single_step_is_told_apart() {
-        let (delete, modify) = (ReadFlags::DELETE, ReadFlags::MODIFY);
+        let (delete, modify) = (What::Deleted, What::Modified);
         let rename = [(FROM, 1, ".t"), (TO, 1, "v")];
-        let after =
-            |first: &[(ReadFlags, u32, &'static str)]| found(&[first, &rename[..]].concat());
+        let after = |first: &[(What, u32, &'static str)]| found(&[first, &rename[..]].concat());
         assert_eq!(after(&[(modify, 0, "v")]), Some(WRITTEN_TO));
         let late = [rename[0], rename[1], (modify, 0, "v")];
         assert_eq!(found(&late), Some(WRITTEN_LATE));
