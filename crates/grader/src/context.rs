@@ -38,9 +38,13 @@ const OUTPUT_LIMIT_BYTES: u64 = 4 << 20;
 /// How much one turn takes from one pipe, so that a flood cannot keep the grader from everything
 /// else.
 const TURN_BYTES: usize = 1 << 20;
-/// How long the last packets of a program that has ended may take on a wire of the lab: longer than
-/// an acknowledgement is put off, and than a segment waits that is sent again.
+/// How long the last packets of a program that has ended may take on a wire of the lab, as far as
+/// nobody can be asked: longer than an acknowledgement is put off, and than a segment waits that is
+/// sent again.
 const LAST_PACKETS: Duration = Duration::from_millis(300);
+/// How long its kernel may try to bring over what it knows to have got lost, which it does ever more
+/// rarely.
+const LAST_TRIES: Duration = Duration::from_secs(4);
 /// How long a failing check waits to learn that its program ended too.
 const SETTLE: Duration = Duration::from_millis(60);
 
@@ -319,7 +323,21 @@ impl Context {
     /// Whether what a program sent that ended at this moment has arrived. On this machine it has
     /// when the end is known; on a wire it may have to wait for an acknowledgement.
     fn is_all_here(&self, ended_at: Instant) -> bool {
-        self.place.borrow().is_none() || ended_at.elapsed() > LAST_PACKETS
+        let place = self.place.borrow();
+        let Some(place) = &*place else { return true };
+        let waited = ended_at.elapsed();
+        waited > LAST_TRIES
+            || waited > LAST_PACKETS && place.wires.wires_are_at_rest() && self.is_acknowledged()
+    }
+
+    /// Whether the kernel of the programs' hosts has nothing left to bring to the grader's sockets.
+    fn is_acknowledged(&self) -> bool {
+        let is_all_acknowledged = |socket: &GraderSocket| {
+            let state = socket.peer.map(|peer| self.peer_state(socket.local, peer));
+            let queue = state.and_then(|state| state.ok().flatten()).map(|state| state.send_queue);
+            queue.unwrap_or(0) == 0
+        };
+        self.grader_sockets().iter().all(is_all_acknowledged)
     }
 
     /// Takes in what the programs print and whether they ended. True if anything moved.

@@ -33,8 +33,9 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(AS_GRADER) {
         return as_grader();
     }
-    let tests: [Test; 7] = [
+    let tests: [Test; 8] = [
         ("both_ends_on_hosts", both_ends_on_hosts),
+        ("what_comes_after_the_end_is_awaited", last_words_are_awaited),
         ("a_stall_on_a_host_is_seen", stall_is_seen),
         ("a_lost_request_is_no_stall", lost_request_is_no_stall),
         ("a_failure_shows_the_packets", failure_shows_packets),
@@ -44,6 +45,27 @@ fn main() -> ExitCode {
     ];
     let trials = tests.map(|(name, test)| Trial::test(name, test)).into();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// A program may end long before its last bytes arrive: its kernel brings them over.
+fn last_words_are_awaited() -> Outcome {
+    /// Longer than the wait for packets of which nothing is known.
+    const WAY: Faults =
+        Faults { loss: 0.0, duplicate: 0.0, reorder: 0.0, corrupt: 0.0, delay_ms: 450 };
+    fn check(check: &mut Check) -> Verdict {
+        let lab = check.lab()?;
+        let (here, there) = (lab.host("alpha")?, lab.host("beta")?);
+        let mut peer = there.listen()?;
+        lab.set_faults(&there, WAY);
+        let program = check.start_on(&here, ["tell", &peer.address().to_string(), "last words"])?;
+        let mut connection = peer.accept(&program)?;
+        connection.expect_bytes(b"last words")?;
+        connection.expect_end()?;
+        program.finish_with(0)?;
+        Ok(())
+    }
+    let Some(report) = grade_one(&[("late", check)], DEADLINE)? else { return Ok(()) };
+    ensure(report.status == Status::Passed, told(&report))
 }
 
 fn ensure(holds: bool, told: impl Into<String>) -> Outcome {

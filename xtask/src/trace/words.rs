@@ -165,7 +165,12 @@ pub fn icmp(kind: u8, code: u8) -> (String, String) {
         (3, 0) => ("ICMP network unreachable", "the router knows no way there"),
         (3, 1) => ("ICMP host unreachable", "no host there has this address"),
         (3, 3) => ("ICMP port unreachable", "no socket has this port"),
-        _ => return (format!("ICMP error {kind}, {code}"), "the packet did not get there".into()),
+        _ => {
+            return (
+                format!("ICMP type {kind}, code {code}"),
+                "the packet did not get there".into(),
+            );
+        }
     };
     (label.to_owned(), meaning.to_owned())
 }
@@ -360,5 +365,38 @@ pub fn failed(check: Option<&str>) -> String {
     match check {
         Some(check) => format!("The check {check} fails"),
         None => "The conversation did not go as it should".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::{fragment, reached, tags};
+
+    #[test]
+    fn conversations_in_a_row_are_a_range() {
+        assert_eq!(tags(&[0]), "#1");
+        assert_eq!(tags(&[0, 1, 3, 4, 5, 8]), "#1, #2, #4 to #6, #9");
+    }
+
+    #[test]
+    fn whom_a_datagram_reaches() {
+        let host = |last| Ipv4Addr::new(172, 60, 50, last);
+        let hosts = [host(11), host(12)];
+        let told = reached(&hosts, Some(host(1)));
+        assert_eq!(told, "one packet, arrives at 172.60.50.11, .12 and the router, .1");
+        assert_eq!(
+            reached(&[], Some(host(1))),
+            "no host here has this address: goes to the router"
+        );
+        assert_eq!(reached(&[], None), "no host is there");
+    }
+
+    #[test]
+    fn pieces_of_a_datagram_follow_each_other() {
+        // The first piece's 1,480 bytes are 1,472 of the datagram's data and its header.
+        assert_eq!(fragment(1480, 1480, true), "the datagram's bytes 1,473 to 2,952");
+        assert_eq!(fragment(2960, 48, false), "the datagram's bytes 2,953 to 3,000, the last");
     }
 }

@@ -30,6 +30,9 @@ elif role == "client":
     stream = socket.create_connection(address(there))
     stream.sendall(rest[0].encode())
     print(stream.recv(100).decode(), flush=True)
+elif role == "tell":
+    stream = socket.create_connection(address(there))
+    stream.sendall(rest[0].encode())
 elif role == "datagrams":
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for number in range(int(rest[0])):
