@@ -234,6 +234,7 @@ fn a_signal_gives_the_terminal_back() {
         (b"", Some(Signal::TERM), 143),
         (b"a\x03", None, 130),
         (b"\x04", None, 1),
+        (b"\x1c", None, 1),
     ] {
         let mut session = Session::begin(&["udp-echo"]);
         session.expect_prompt(1);

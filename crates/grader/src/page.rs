@@ -218,3 +218,16 @@ fn escape_sequence(text: &str) -> &str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Page, TextOptions};
+
+    #[test]
+    fn prose_is_filled_and_hangs_below_its_label() {
+        let mut page = Page::new(&TextOptions { columns: 60, ..TextOptions::default() });
+        page.hanging(2, 3, &format!("a) {}the end", "word ".repeat(11)));
+        let rows = format!("  a) {}word\n     the end\n", "word ".repeat(10));
+        assert_eq!(page.text(), rows);
+    }
+}
