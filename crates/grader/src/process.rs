@@ -668,7 +668,9 @@ impl Server {
             Some(said) if real.is_empty() || real.iter().any(|one| reaches(*one, said)) => said,
             _ => match real.first() {
                 Some(real) => {
-                    program.record(What::Note { text: steps::address_found(*real) });
+                    let note =
+                        program.with(|state| steps::address_found(*real, &state.stdout.bytes));
+                    program.record(What::Note { text: note });
                     *real
                 }
                 None => {
@@ -722,7 +724,11 @@ impl Server {
         if lines == 1 && printed.ends_with(b"\n") && said == Some(self.address) {
             return Ok(());
         }
-        let symptom = if printed.is_empty() { Symptom::NoReadyLine } else { Symptom::BadReadyLine };
+        let symptom = match printed.as_slice() {
+            [] => Symptom::NoReadyLine,
+            text if parse_ready_line(text) == Some(self.address) => Symptom::UnendedReadyLine,
+            _ => Symptom::BadReadyLine,
+        };
         let (expected, mut got) =
             steps::ready_line_only(&escape(expected.as_bytes()), &escape(&printed));
         let stderr = self.stderr_so_far()?;
