@@ -269,7 +269,17 @@ impl Program {
     ///
     /// The grader's error.
     pub fn pause(&self) -> Verdict {
+        let writes = |thread: &look::ThreadView| {
+            matches!(
+                thread.waiting,
+                look::Waiting::Descriptor { direction: look::Direction::Send, .. }
+            )
+        };
+        let is_in_write = look::look(&self.pids()).threads.iter().any(writes);
         self.signal_all(Signal::STOP)?;
+        if is_in_write {
+            self.record(What::Note { text: steps::cut_write(&self.name()) });
+        }
         let goal = Goal { quick: true, ..Goal::of(self.index, steps::stops(&self.name())) };
         self.context.wait(&goal, || {
             let view = look::look(&self.pids());

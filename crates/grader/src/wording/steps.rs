@@ -354,6 +354,14 @@ pub fn stops(who: &str) -> String {
     format!("the kernel stops {who} (SIGSTOP)")
 }
 
+/// What a stop does to a program that is blocked in a write.
+pub fn cut_write(who: &str) -> String {
+    format!(
+        "{who} was blocked in a write: such a stop cuts it short, and when {who} goes on, the \
+         write returns with the part it took"
+    )
+}
+
 /// The stream ended too early.
 pub fn ended_after(consumed: u64) -> String {
     match consumed {
