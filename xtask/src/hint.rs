@@ -48,7 +48,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             progress.told_hints(name, &check.id, level);
         });
         if let Err(error) = noted {
-            anstream::eprintln!("note: the next call tells the same hint again: {error:#}");
+            terminal::note(&format!("the next call tells the same hint again: {error:#}"));
         }
     }
     Ok(ExitCode::SUCCESS)

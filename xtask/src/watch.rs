@@ -36,6 +36,7 @@ use self::screen::Screen;
 use self::wake::{POLL_PERIOD, Wake, Why};
 use self::work::{Graded, Mailbox, News, Work};
 use crate::keyboard::Keyboard;
+use crate::terminal::{BAD, STRONG};
 use crate::workspace::Workspace;
 use crate::{advice, grade, keyboard, modules, progress, terminal};
 
@@ -189,14 +190,14 @@ impl<'a> Watch<'a> {
             self.tell_clock(&why)?;
         }
         if self.source == Source::Lines {
-            self.screen.print(&format!("commands, one a line: {LINES}"))?;
+            self.screen.tell(&format!("commands, one a line: {LINES}"))?;
         }
         self.ask_for(self.current, "as it stands")
     }
 
     fn tell_clock(&mut self, why: &Why) -> anyhow::Result<()> {
         match why.told() {
-            Some(told) => Ok(self.screen.print(&format!("note: {told}"))?),
+            Some(told) => Ok(self.screen.tell(&format!("note: {told}"))?),
             None => Ok(()),
         }
     }
@@ -446,7 +447,7 @@ impl<'a> Watch<'a> {
         let report = Report { seed, modules: vec![module], error: None };
         self.screen.print(&verdict::text(&report, self.screen.colour())?)?;
         if let Some(advice) = grade::shortage(&report) {
-            self.screen.announce(&format!("help: {advice}"))?;
+            self.screen.tell_labelled(STRONG, "help:", advice)?;
         }
         let Some(module) = report.modules.into_iter().next() else { return Ok(()) };
         if !module.core_passed() {
@@ -484,9 +485,9 @@ impl<'a> Watch<'a> {
 
     fn tell_error(&mut self, error: &anyhow::Error) -> anyhow::Result<()> {
         let told = format!("{error:#}");
-        self.screen.print(&format!("{}error:{:#} {told}", terminal::BAD, terminal::BAD))?;
+        self.screen.tell_labelled(BAD, "error:", &told)?;
         if let Some(advice) = advice::for_error(&told) {
-            self.screen.announce(&format!("help: {advice}"))?;
+            self.screen.tell_labelled(STRONG, "help:", advice)?;
         }
         Ok(self.screen.print("the watch goes on")?)
     }
@@ -506,7 +507,7 @@ impl<'a> Watch<'a> {
                         Some(_) => "no check of it failed",
                         None => "there is no verdict on it yet",
                     };
-                    Ok(self.screen.print(&format!("{name}: nothing to explain, {why}"))?)
+                    Ok(self.screen.tell(&format!("{name}: nothing to explain, {why}"))?)
                 }
             },
             Command::List => self.run_own(&["list"], None),
@@ -514,7 +515,7 @@ impl<'a> Watch<'a> {
             Command::Next => self.next(),
             Command::Suspend => self.suspend(),
             Command::Unknown(word) => {
-                Ok(self.screen.print(&format!("there is no command `{word}`: {LINES}"))?)
+                Ok(self.screen.tell(&format!("there is no command `{word}`: {LINES}"))?)
             }
             Command::Quit => Ok(()),
         }
@@ -535,7 +536,7 @@ impl<'a> Watch<'a> {
         };
         if module.name == self.current.name {
             let told = format!("{} is the only module that is not finished", module.name);
-            return Ok(self.screen.print(&told)?);
+            return Ok(self.screen.tell(&told)?);
         }
         // Whoever changes back to another module's file means that one.
         self.only = None;

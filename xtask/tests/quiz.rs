@@ -249,6 +249,17 @@ fn a_signal_gives_the_terminal_back() {
 }
 
 #[test]
+fn an_error_is_filled_in_a_terminal_and_one_line_elsewhere() {
+    let mut session = Session::begin(&["udp-ecko-of-a-name-that-is-longer-than-usual"]);
+    assert_eq!(session.status(), Some(2));
+    session.expect("http-mini");
+    let told = anstream::adapter::strip_str(&session.text()).to_string();
+    assert!(told.lines().count() > 1 && told.lines().all(|line| line.len() <= 80), "{told}");
+    let ended = answered(&course(), &["udp-ecko-of-a-name-that-is-longer-than-usual"], "");
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+}
+
+#[test]
 fn lines_can_be_asked_for_in_a_terminal_too() {
     let mut session = Session::begin(&["udp-echo", "--lines"]);
     session.expect("Your answer (a-d, q leaves): ");
