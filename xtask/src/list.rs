@@ -84,7 +84,7 @@ fn list_modules(workspace: &Workspace) -> anyhow::Result<ExitCode> {
     let rows = modules::TAUGHT.iter().map(row).collect::<anyhow::Result<Vec<Row>>>()?;
     let header = ["module", "checks", "core", "stretch", "last graded"];
     output::print(drawn(&header, 1, rows).as_bytes())?;
-    output::tell("\nThe checks of one:\n  cargo xtask list MODULE")?;
+    output::tell("\nThe checks of one: cargo xtask list MODULE")?;
     Ok(ExitCode::SUCCESS)
 }
 

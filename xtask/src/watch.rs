@@ -31,6 +31,7 @@ use rustix::process::{Signal, kill_current_process_group};
 use signal_hook::consts::{SIGCONT, SIGWINCH};
 
 use self::commands::{Command, KEYS, LINES, Reader, Source};
+pub use self::commands::{EXPLAIN_KEY, HINT_KEY};
 use self::files::{Change, Files, What};
 use self::screen::Screen;
 use self::wake::{POLL_PERIOD, Wake, Why};
@@ -445,7 +446,7 @@ impl<'a> Watch<'a> {
             self.screen.print(&warnings)?;
         }
         let report = Report { seed, modules: vec![module], error: None };
-        self.screen.print(&verdict::text(&report, self.screen.colour())?)?;
+        self.screen.print(&verdict::text(&report, self.screen.colour(), self.source)?)?;
         if let Some(advice) = grade::shortage(&report) {
             self.screen.tell_labelled(STRONG, "help:", advice)?;
         }
@@ -466,7 +467,7 @@ impl<'a> Watch<'a> {
             return Ok(());
         }
         progress::keep(self.workspace, slice::from_ref(&module));
-        if let Some(told) = verdict::rest(&module, self.screen.colour())? {
+        if let Some(told) = verdict::rest(&module, self.screen.colour(), self.source)? {
             self.screen.print(&told)?;
         }
         if module.core_passed() {
@@ -556,6 +557,9 @@ impl<'a> Watch<'a> {
     fn run_own(&mut self, arguments: &[&str], check: Option<&str>) -> anyhow::Result<()> {
         let mut command = own_command();
         command.args(arguments).args(check);
+        if self.source == Source::Keys && arguments.first() == Some(&"hint") {
+            command.arg("--by-key");
+        }
         command.env("COLUMNS", terminal::columns().to_string());
         if self.screen.colour() {
             command.env("CLICOLOR_FORCE", "1");
@@ -565,9 +569,15 @@ impl<'a> Watch<'a> {
         self.screen.announce(&words.join(" "))?;
         let output = command.stdin(Stdio::null()).output();
         let output = output.with_context(|| format!("run `cargo xtask {}`", words.join(" ")))?;
-        for told in [output.stdout, output.stderr] {
-            if !told.is_empty() {
-                self.screen.print(&String::from_utf8_lossy(&told))?;
+        if !output.stdout.is_empty() {
+            self.screen.print(&String::from_utf8_lossy(&output.stdout))?;
+        }
+        // What it says beside that went to a pipe, where it is not filled.
+        let beside = anstream::adapter::strip_bytes(&output.stderr).into_vec();
+        for line in String::from_utf8_lossy(&beside).lines() {
+            match line.strip_prefix("error: ") {
+                Some(error) => self.screen.tell_labelled(BAD, "error:", error)?,
+                None => self.screen.tell(line)?,
             }
         }
         Ok(())

@@ -33,11 +33,21 @@ pub struct TextOptions {
     /// Whether all checks were run, also where their points add up to less than 100: a handout may
     /// hold some of them only.
     pub whole: bool,
+    /// The key that tells the next hint for the first failure, where one key does.
+    pub hint_key: Option<char>,
 }
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { columns: 80, colour: false, unicode: true, all: false, step: true, whole: false }
+        Self {
+            columns: 80,
+            colour: false,
+            unicode: true,
+            all: false,
+            step: true,
+            whole: false,
+            hint_key: None,
+        }
     }
 }
 

@@ -164,6 +164,11 @@ pub const STDOUT: &str = "stdout:";
 /// The program's standard error.
 pub const STDERR: &str = "stderr:";
 
+/// What to do where one key does it.
+pub fn press(key: char) -> String {
+    format!("press {key}")
+}
+
 /// The grader sends a signal.
 pub fn signals(signal: &str) -> String {
     format!("sends the signal {signal}")

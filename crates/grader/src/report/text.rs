@@ -244,9 +244,13 @@ impl Page {
         }
     }
 
-    /// The command that tells clearer hints; it is typed again, so it stays on one line.
+    /// The key or the command that tells clearer hints; the command is typed again, so it stays on one line.
     fn clearer_hints(&mut self, module: &ModuleReport, check: &CheckReport) {
         let is_first = module.failures().first().is_some_and(|first| first.id == check.id);
+        if let Some(key) = self.options.hint_key.filter(|_| is_first) {
+            self.prose(2, &format!("{} {}", wording::CLEARER, wording::press(key)));
+            return;
+        }
         let mut command = format!("{HINT} {}", module.module);
         if !is_first {
             command = format!("{command} {}", check.id);
