@@ -1,13 +1,13 @@
 //! What to do about a machine that has run out of something.
 
-use crate::terminal::{BAD, STRONG};
+use crate::terminal::{self, BAD, STRONG};
 
 /// Says on standard error what failed, and what to do about it where that is known.
 pub fn tell(error: &anyhow::Error) {
     let told = format!("{error:#}");
-    anstream::eprintln!("{BAD}error:{BAD:#} {told}");
+    terminal::remark(BAD, "error:", &told);
     if let Some(advice) = for_error(&told) {
-        anstream::eprintln!("{STRONG}help:{STRONG:#} {advice}");
+        terminal::remark(STRONG, "help:", advice);
     }
 }
 

@@ -13,6 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 use grader::manifest::Manifest;
 use grader::module::{Module, Target};
+use grader::page::Page;
 use grader::report::formats::{self, Scored, classroom50};
 use grader::report::text::TextOptions;
 use grader::report::{self, ModuleReport, Report, Status};
@@ -151,7 +152,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     tell(arguments, &report, out.as_ref())?;
     if let Some(advice) = shortage(&report) {
-        anstream::eprintln!("{STRONG}help:{STRONG:#} {advice}");
+        terminal::remark(STRONG, "help:", advice);
     }
     Ok(status(&report, !arguments.checks.is_empty()))
 }
@@ -420,17 +421,16 @@ fn text(report: &Report, all: bool, whole: bool, colour: bool) -> anyhow::Result
 /// What a handout's learner should know of points that nothing here gives.
 fn hidden_points(report: &Report) -> String {
     let Ok(workspace) = Workspace::find() else { return String::new() };
-    let mut told = String::new();
+    let mut page = Page::new(&terminal::text_options(false));
     for module in &report.modules {
         let manifest = workspace.manifest(&module.module);
         let hidden = manifest.map_or(0, |manifest| manifest.hidden_points);
         if hidden > 0 {
             let (name, visible) = (&module.module, module.max_score());
-            told.push_str(&wording::hidden_points(name, visible, hidden));
-            told.push('\n');
+            page.prose(0, &wording::hidden_points(name, visible, hidden));
         }
     }
-    told
+    page.text().to_owned()
 }
 
 fn json(report: &Report) -> anyhow::Result<Vec<u8>> {

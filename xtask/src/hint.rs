@@ -11,6 +11,7 @@ use grader::report::text::TextOptions;
 use grader::wording;
 
 use crate::progress::{self, Progress, Seen};
+use crate::watch::{EXPLAIN_KEY, HINT_KEY};
 use crate::workspace::Workspace;
 use crate::{links, modules, output, terminal};
 
@@ -26,6 +27,9 @@ pub struct Arguments {
     /// Begin again with the first hint.
     #[arg(long)]
     again: bool,
+    /// The watch asks, whose keys tell the next hint and the explanation.
+    #[arg(long, hide = true)]
+    by_key: bool,
 }
 
 /// Runs the command.
@@ -41,14 +45,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let check = check.map(|id| manifest_check(&manifest, id)).transpose()?;
     let options = terminal::text_options(terminal::stdout_colours());
     let about = find(&manifest, &progress, check)?;
-    let (told, level) = tell(&manifest, &about, arguments.again, &options);
+    let (told, level) = tell(&manifest, &about, arguments, &options);
     output::print(&links::linked(told.into_bytes()))?;
     if let (About::Failure(check, _), Some(level)) = (about, level) {
         let noted = progress::change(&workspace, |progress| {
             progress.told_hints(name, &check.id, level);
         });
         if let Err(error) = noted {
-            anstream::eprintln!("note: the next call tells the same hint again: {error:#}");
+            terminal::note(&format!("the next call tells the same hint again: {error:#}"));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -151,7 +155,7 @@ fn find<'a>(
 fn tell(
     manifest: &Manifest,
     about: &About,
-    again: bool,
+    arguments: &Arguments,
     options: &TextOptions,
 ) -> (String, Option<usize>) {
     let name = &manifest.name;
@@ -178,7 +182,9 @@ fn tell(
             page.line("  cargo xtask");
         }
         About::Other(entry, seen, missing) => other(&mut page, name, entry, seen, missing),
-        About::Failure(entry, seen) => level = Some(failure(&mut page, name, entry, seen, again)),
+        About::Failure(entry, seen) => {
+            level = Some(failure(&mut page, name, entry, seen, arguments));
+        }
     }
     (page.text().to_owned(), level)
 }
@@ -211,7 +217,14 @@ fn title(page: &mut Page, name: &str, entry: &CheckEntry) {
 }
 
 /// The hints told so far and the next one; returns how many that are.
-fn failure(page: &mut Page, name: &str, entry: &CheckEntry, seen: Seen, again: bool) -> usize {
+fn failure(
+    page: &mut Page,
+    name: &str,
+    entry: &CheckEntry,
+    seen: Seen,
+    arguments: &Arguments,
+) -> usize {
+    let &Arguments { again, by_key, .. } = arguments;
     let hints = entry.hints_for(seen.symptom);
     let told = if again { 0 } else { seen.hints };
     let level = (told + 1).min(hints.len());
@@ -227,13 +240,19 @@ fn failure(page: &mut Page, name: &str, entry: &CheckEntry, seen: Seen, again: b
     page.prose(0, &format!("Lesson: exercises/{name}/README.md#{}", entry.lesson));
     page.prose(0, "What happened, what was expected and what came (Got):");
     page.line(&format!("  cargo xtask grade {name} --check {id}"));
+    let mut next = |what: &str, key: char, command: &str| {
+        if by_key {
+            page.prose(0, &format!("{what} {}", wording::press(key)));
+        } else {
+            page.prose(0, what);
+            page.command(2, &format!("cargo xtask {command} {name} {id}"));
+        }
+    };
     if level < hints.len() {
-        page.prose(0, "A clearer hint:");
-        page.line(&format!("  cargo xtask hint {name} {id}"));
+        next("A clearer hint:", HINT_KEY, "hint");
         return level;
     }
-    page.prose(0, "That was the last hint. What the check does, step by step:");
-    page.line(&format!("  cargo xtask explain {name} {id}"));
+    next("That was the last hint. What the check does, step by step:", EXPLAIN_KEY, "explain");
     if Workspace::find().is_ok_and(|workspace| workspace.has_reference(name)) {
         page.prose(0, "A working partner to try your program with:");
         page.line(&format!("  cargo xtask peer {name}"));

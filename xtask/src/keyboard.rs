@@ -10,7 +10,8 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use rustix::process::getpgrp;
 use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
+    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
+    tcgetpgrp, tcsetattr,
 };
 
 use crate::interrupt;
@@ -21,14 +22,24 @@ const NO_KEY: u8 = 0;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const NO_KEY: u8 = 0xff;
 
-/// The terminal that was taken, and the settings that it had.
-static TAKEN: Mutex<Option<(OwnedFd, Termios)>> = Mutex::new(None);
+/// The terminal that was taken.
+static TAKEN: Mutex<Option<Taken>> = Mutex::new(None);
+
+/// A terminal as it has to be given back.
+struct Taken {
+    terminal: OwnedFd,
+    /// The settings that it had.
+    original: Termios,
+    drops_typed: bool,
+}
 
 /// A terminal whose keys this process would like to have whenever it is in the foreground. Dropping
 /// it gives the terminal back.
+#[derive(Debug)]
 pub struct Keyboard {
     terminal: OwnedFd,
     original: Option<Termios>,
+    drops_typed: bool,
 }
 
 impl Keyboard {
@@ -39,18 +50,38 @@ impl Keyboard {
     /// No descriptor is free.
     pub fn of(terminal: impl AsFd) -> io::Result<Self> {
         static AT_THE_END: Once = Once::new();
-        AT_THE_END.call_once(|| interrupt::at_the_end(give_back));
-        Ok(Self { terminal: terminal.as_fd().try_clone_to_owned()?, original: None })
+        AT_THE_END.call_once(|| interrupt::at_the_end(give_back_for_good));
+        let terminal = terminal.as_fd().try_clone_to_owned()?;
+        Ok(Self { terminal, original: None, drops_typed: false })
+    }
+
+    /// Keys that nobody has read when the terminal is given back were meant for this program: the
+    /// shell does not get them.
+    #[must_use]
+    pub fn dropping_typed(mut self) -> Self {
+        self.drops_typed = true;
+        self
     }
 
     /// Takes the keyboard, if it is to be had and not taken yet.
     ///
     /// # Errors
     ///
-    /// Those of `tcsetattr(3)`, such as a terminal that is gone.
+    /// As [`Keyboard::wait_and_take`].
     pub fn take(&mut self) -> io::Result<()> {
+        if is_ours(&self.terminal) { self.wait_and_take() } else { Ok(()) }
+    }
+
+    /// Takes the keyboard, if it is not taken yet. In the background the kernel stops this process
+    /// (SIGTTOU), until the shell puts it into the foreground.
+    ///
+    /// # Errors
+    ///
+    /// Those of `tcsetattr(3)`, such as a terminal that is gone.
+    pub fn wait_and_take(&mut self) -> io::Result<()> {
+        // Held while the settings change, so that a signal meanwhile gives them back after.
         let mut taken = lock();
-        if taken.is_some() || !is_ours(&self.terminal) {
+        if taken.is_some() {
             return Ok(());
         }
         let original = match &self.original {
@@ -65,10 +96,10 @@ impl Keyboard {
         settings.special_codes[SpecialCodeIndex::VTIME] = 0;
         settings.special_codes[SpecialCodeIndex::VSUSP] = NO_KEY;
         settings.special_codes[SpecialCodeIndex::VQUIT] = NO_KEY;
-        let kept = self.terminal.try_clone()?;
+        let terminal = self.terminal.try_clone()?;
         tcsetattr(&self.terminal, OptionalActions::Now, &settings)?;
         self.original = Some(original.clone());
-        *taken = Some((kept, original));
+        *taken = Some(Taken { terminal, original, drops_typed: self.drops_typed });
         Ok(())
     }
 
@@ -94,15 +125,32 @@ pub fn is_ours(input: impl AsFd) -> bool {
 /// Gives the terminal back, if it was taken. A terminal that is another process's by now is left
 /// alone.
 pub fn give_back() {
-    let Some((terminal, original)) = lock().take() else { return };
-    if is_ours(&terminal) {
+    lock().take().inspect(Taken::give_back);
+}
+
+/// The same before a signal ends the runner.
+fn give_back_for_good() {
+    let mut taken = lock();
+    taken.take().inspect(Taken::give_back);
+    // The lock is never given back: nobody takes the terminal once more in the last moment.
+    std::mem::forget(taken);
+}
+
+impl Taken {
+    fn give_back(&self) {
+        if !is_ours(&self.terminal) {
+            return;
+        }
         // Not after what is being printed: Ctrl-S may have stopped that for good. A terminal that
         // is gone needs nothing.
-        _ = tcsetattr(&terminal, OptionalActions::Now, &original);
+        _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.original);
+        if self.drops_typed {
+            _ = tcflush(&self.terminal, QueueSelector::IFlush);
+        }
     }
 }
 
-fn lock() -> MutexGuard<'static, Option<(OwnedFd, Termios)>> {
+fn lock() -> MutexGuard<'static, Option<Taken>> {
     TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -143,5 +191,19 @@ mod tests {
         keyboard.take().expect("take it again");
         drop(keyboard);
         assert_eq!(format!("{:?}", tcgetattr(&terminal).expect("its settings")), before);
+
+        for (drops, left) in [(false, 2), (true, 0)] {
+            let keyboard = Keyboard::of(&terminal).expect("a keyboard");
+            let mut keyboard = if drops { keyboard.dropping_typed() } else { keyboard };
+            keyboard.take().expect("take it");
+            rustix::io::write(&end, b"k\n").expect("press keys");
+            let typed = || rustix::io::ioctl_fionread(&terminal).expect("count what is typed");
+            while typed() < 2 {
+                std::thread::yield_now();
+            }
+            drop(keyboard);
+            assert_eq!(typed(), left, "drops what was typed ahead: {drops}");
+            _ = rustix::termios::tcflush(&terminal, rustix::termios::QueueSelector::IFlush);
+        }
     }
 }

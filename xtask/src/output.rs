@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use grader::page::Page;
 
-use crate::interrupt;
+use crate::{interrupt, terminal};
 
 /// A file that a result will be written to. Existing content stays until the new one stands
 /// complete.
@@ -106,6 +107,28 @@ pub fn print(content: &[u8]) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Prints sentences, filled to the width of the terminal; a line that begins with two spaces is a
+/// command to copy, and stays whole.
+///
+/// # Errors
+///
+/// As [`print`].
+pub fn tell(text: &str) -> anyhow::Result<()> {
+    print(filled(text).as_bytes())
+}
+
+fn filled(text: &str) -> String {
+    let mut page = Page::new(&terminal::text_options(false));
+    for line in text.lines() {
+        match line.strip_prefix("  ") {
+            Some(command) => page.command(2, command),
+            None if line.is_empty() => page.blank(),
+            None => page.prose(0, line),
+        }
+    }
+    page.text().to_owned()
 }
 
 /// Text as it may stand in XML, and so in an SVG picture.

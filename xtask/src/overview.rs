@@ -54,7 +54,7 @@ fn tell(manifests: &[Manifest], progress: &Progress, options: &TextOptions) -> S
     map(&mut page, &stops, last);
     page.blank();
     if let Some(here) = here {
-        page.prose(0, &where_you_stopped(here, progress));
+        page.prose(0, &where_you_stopped(here, progress, done == stops.len()));
     }
     let (step, command) = next_step(&stops, here);
     page.heading(0, &step);
@@ -96,10 +96,18 @@ fn state(stop: &Stop) -> &'static str {
 }
 
 /// What the last grading found.
-fn where_you_stopped(here: &Stop, progress: &Progress) -> String {
+fn where_you_stopped(here: &Stop, progress: &Progress, all_done: bool) -> String {
     let name = here.name();
     let failure = progress.first_failure(here.manifest);
     let symptom = |check| progress.check(name, check).map_or("", |seen| seen.symptom);
+    if let Some(check) = failure.filter(|_| here.is_done()) {
+        let symptom = wording::heading(symptom(check));
+        let next = if all_done { "" } else { ", and the next module may be begun" };
+        return format!(
+            "You stopped (>) at {name}: its core is done{next}. What failed when it was last \
+             graded is extra credit, first {check} ({symptom})."
+        );
+    }
     let found = match failure {
         _ if here.standing.is_some_and(|standing| !standing.builds) => {
             "the program did not build".to_owned()
@@ -222,6 +230,10 @@ mod tests {
         assert!(behind.contains("cargo xtask grade tcp-echo\n"), "{behind}");
         let ahead = told(&graded("tcp-echo", 1, done));
         assert!(ahead.contains("Next: read exercises/sockopt-inspect/README.md"), "{ahead}");
+        let words = ahead.replace('\n', " ");
+        let done = "its core is done, and the next module may be begun. What failed when it was \
+             last graded is extra credit, first extra (";
+        assert!(words.contains(done), "{ahead}");
     }
 
     #[test]
@@ -232,6 +244,7 @@ mod tests {
             told(&format!("{first}{}", graded(second, 2, ["passed", "unsupported", "passed"])))
         };
         assert!(done("failed").contains("40 stretch points"));
+        assert!(!done("failed").contains("may be begun"), "there is no next module");
         assert!(done("passed").contains("The course is finished"));
     }
 

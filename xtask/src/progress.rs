@@ -21,9 +21,9 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::modules;
 use crate::output::ResultFile;
 use crate::workspace::Workspace;
+use crate::{modules, terminal};
 
 /// The file, at the course's root.
 const FILE: &str = ".progress.toml";
@@ -334,7 +334,7 @@ pub fn keep(workspace: &Workspace, reports: &[ModuleReport]) {
         }
     });
     if let Err(error) = kept {
-        anstream::eprintln!("note: this result is not kept for `cargo xtask list`: {error:#}");
+        terminal::note(&format!("this result is not kept for `cargo xtask list`: {error:#}"));
     }
 }
 
@@ -347,7 +347,7 @@ pub fn read(workspace: &Workspace) -> Progress {
         Err(error) => Err(error),
     };
     known.unwrap_or_else(|error| {
-        anstream::eprintln!("note: how far you are is not known: {error:#}");
+        terminal::note(&format!("how far you are is not known: {error:#}"));
         Progress::default()
     })
 }
@@ -398,10 +398,10 @@ fn load_or_begin(workspace: &Workspace) -> anyhow::Result<Progress> {
     let aside = free_name(workspace.root());
     fs_err::rename(&path, &aside).context("keep the broken file aside")?;
     let aside = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    anstream::eprintln!(
-        "note: {FILE}, which says how far you are, cannot be understood ({why}). It is kept as \
+    terminal::note(&format!(
+        "{FILE}, which says how far you are, cannot be understood ({why}). It is kept as \
          {aside}, and a new one is begun; mend it and rename it back if you want what it says"
-    );
+    ));
     Ok(Progress::default())
 }
 

@@ -81,7 +81,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Answers::Lines(lines::Lines::of_stdin())
     };
     let mut out = anstream::stdout().lock();
-    course.hold(&mut answers, &mut out, usize::from(terminal::columns()))
+    course.hold(&mut answers, &mut out, &terminal::text_options(terminal::stdout_colours()))
 }
 
 fn load(workspace: &Workspace, module: &'static str) -> anyhow::Result<Quiz> {

@@ -15,7 +15,7 @@ use clap::Args;
 
 use crate::starter::{self, Starter};
 use crate::workspace::{Owner, Workspace};
-use crate::{interrupt, output, progress};
+use crate::{interrupt, output, progress, terminal};
 
 /// The folder, in a module's exercise, of what `reset` keeps.
 const KEPT: &str = "kept";
@@ -55,15 +55,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if told.moved
         && let Err(error) = progress::change(&workspace, |known| known.begin_anew(module))
     {
-        anstream::eprintln!("note: `cargo xtask` still tells of the last grading: {error:#}");
+        terminal::note(&format!("`cargo xtask` still tells of the last grading: {error:#}"));
     }
     if moved && told.moved {
         told.words.push_str(
-            "Your shell stands in a folder that was moved: `cd \"$PWD\"` takes it to the new \
-             one.\n",
+            "Your shell stands in a folder that was moved. This takes it to the new one:\n  \
+             cd \"$PWD\"\n",
         );
     }
-    output::print(told.words.as_bytes())?;
+    output::tell(&told.words)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -111,7 +111,7 @@ impl Desk {
             let files = changed.iter().map(|file| file.display().to_string()).collect::<Vec<_>>();
             words.push_str(&format!(
                 "Your work is kept in {shown}/{KEPT}/{number}; it differs from the starter in \
-                 {}.\nTo get it back: cargo xtask reset {module} --back {number}\n",
+                 {}.\nTo get it back:\n  cargo xtask reset {module} --back {number}\n",
                 files.join(", ")
             ));
         }
@@ -141,7 +141,7 @@ impl Desk {
         } else {
             format!(
                 "What stood there is kept in {shown}/{KEPT}/{number} now.\n\
-                 To change them again: cargo xtask reset {module} --back {number}\n"
+                 To change them again:\n  cargo xtask reset {module} --back {number}\n"
             )
         });
         Ok(Told { words, moved: true })

@@ -2,12 +2,12 @@
 
 mod diff;
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
+use grader::page::Page;
 
 use crate::progress;
 use crate::terminal::STRONG;
@@ -42,35 +42,36 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let module = workspace.one_module(arguments.module.as_deref(), "solution")?.name;
     let reference = workspace.program_folder(module, Owner::Reference);
     if !reference.join("src").is_dir() {
-        output::print(
-            format!(
-                "This course has no reference of {module}: there is no folder \
-                 solutions/{module}. Courses are handed out without it where the work counts.\n"
-            )
-            .as_bytes(),
-        )?;
+        output::tell(&format!(
+            "This course has no reference of {module}: there is no folder solutions/{module}. \
+             Courses are handed out without it where the work counts.\n"
+        ))?;
         return Ok(ExitCode::FAILURE);
     }
     let earned = last_grading(&workspace, module);
     if !arguments.anyway && !is_earned(earned.as_ref()) {
-        output::print(not_yet(module, earned).as_bytes())?;
+        output::tell(&not_yet(module, earned))?;
         return Ok(ExitCode::FAILURE);
     }
     let own = workspace.program_folder(module, Owner::Learner);
     let files = chosen_files(&own, &reference, &arguments.files)?;
     let columns = terminal::full_columns();
-    let mut told = format!(
-        "{STRONG}{module}: yours and the reference{STRONG:#}\n\
-         {}. The reference's files lie in solutions/{module}.\n",
-        if columns < SIDE_BY_SIDE_COLUMNS {
-            "A line with - is yours, one with + the reference's"
-        } else {
-            "Yours is on the left; < marks a line of yours, > the reference's, | one for another"
-        }
-    );
+    let options = terminal::text_options(true);
+    let mut page = Page::new(&options);
+    page.heading(0, &format!("{module}: yours and the reference"));
+    let marks = if columns < SIDE_BY_SIDE_COLUMNS {
+        "A line with - is yours, one with + the reference's"
+    } else {
+        "Yours is on the left; < marks a line of yours, > the reference's, | one for another"
+    };
+    page.prose(0, &format!("{marks}. The reference's files lie in solutions/{module}."));
+    let mut told = page.text().to_owned();
     for file in files {
         let compared = Comparison::of(&own.join(&file), &reference.join(&file))?;
-        _ = writeln!(told, "\n{STRONG}{}{STRONG:#}: {}", file.display(), compared.summary());
+        let mut page = Page::new(&options);
+        page.blank();
+        page.labelled(STRONG, &format!("{}:", file.display()), &compared.summary());
+        told.push_str(page.text());
         told.push_str(&if columns < SIDE_BY_SIDE_COLUMNS {
             compared.unified()
         } else {
@@ -113,9 +114,9 @@ fn not_yet(module: &str, earned: Option<Earned>) -> String {
     format!(
         "The reference of {module} is shown once all its core checks have passed; {state}.\n\
          \n\
-         See what to mend:        cargo xtask grade {module}\n\
-         Get a hint:              cargo xtask hint {module}\n\
-         Look at it all the same: cargo xtask solution {module} --anyway\n"
+         See what to mend:\n  cargo xtask grade {module}\n\
+         Get a hint:\n  cargo xtask hint {module}\n\
+         Look at it all the same:\n  cargo xtask solution {module} --anyway\n"
     )
 }
 

@@ -2,10 +2,12 @@
 
 use std::env;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use grader::page::Page;
 use grader::report::text::TextOptions;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -26,6 +28,25 @@ pub fn text_options(colour: bool) -> TextOptions {
     TextOptions { columns, colour, unicode: unicode(), ..TextOptions::default() }
 }
 
+/// Says something on standard error beside a command's result. On a terminal it is filled;
+/// elsewhere it stays a line, which whoever searches finds whole.
+pub fn remark(style: Style, label: &str, text: &str) {
+    if !io::stderr().is_terminal() {
+        anstream::eprintln!("{style}{label}{style:#} {text}");
+        return;
+    }
+    let columns = told_columns(io::stderr()).unwrap_or(DEFAULT_COLUMNS);
+    let options = text_options(stderr_colours());
+    let mut page = Page::new(&TextOptions { columns: usize::from(columns), ..options });
+    page.labelled(style, label, text);
+    anstream::eprint!("{}", page.text());
+}
+
+/// A remark that nothing failed by.
+pub fn note(text: &str) {
+    remark(Style::new(), "note:", text);
+}
+
 /// Whether standard output takes colours: it is a terminal, and `NO_COLOR` is not set.
 pub fn stdout_colours() -> bool {
     AutoStream::choice(&io::stdout()) != ColorChoice::Never
@@ -38,19 +59,19 @@ pub fn stderr_colours() -> bool {
 
 /// The width of standard output in columns, kept between 60 and 120; 80 where nobody knows.
 pub fn columns() -> u16 {
-    told_columns().unwrap_or(DEFAULT_COLUMNS).clamp(MIN_COLUMNS, MAX_COLUMNS)
+    told_columns(io::stdout()).unwrap_or(DEFAULT_COLUMNS).clamp(MIN_COLUMNS, MAX_COLUMNS)
 }
 
 /// The width of standard output in columns, at least 60, for what gains from all of it; 80 where
 /// nobody knows.
 pub fn full_columns() -> usize {
-    usize::from(told_columns().unwrap_or(DEFAULT_COLUMNS).max(MIN_COLUMNS))
+    usize::from(told_columns(io::stdout()).unwrap_or(DEFAULT_COLUMNS).max(MIN_COLUMNS))
 }
 
 /// The width that the environment tells, or else the terminal.
-fn told_columns() -> Option<u16> {
+fn told_columns(stream: impl AsFd) -> Option<u16> {
     let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let measured = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
+    let measured = || rustix::termios::tcgetwinsize(stream).ok().map(|size| size.ws_col);
     said.or_else(measured).filter(|columns| *columns > 0)
 }
 

@@ -170,7 +170,7 @@ fn watch(
         _ if traced.capture.packets.is_empty() => "has brought about no packet".to_owned(),
         _ => return Ok((subject, traced)),
     };
-    anstream::eprintln!("{check} {why}. This is the module's plain conversation:");
+    terminal::note(&format!("{check} {why}. This is the module's plain conversation:"));
     watch(sandbox, plain(subject.module, seed), target, None)
 }
 

@@ -33,11 +33,13 @@ use rustix::process::{Signal, kill_current_process_group};
 use signal_hook::consts::{SIGCONT, SIGWINCH};
 
 use self::commands::{Command, KEYS, LINES, Reader, Source};
+pub use self::commands::{EXPLAIN_KEY, HINT_KEY};
 use self::files::{Change, Files, What};
 use self::screen::Screen;
 use self::wake::{POLL_PERIOD, Wake, Why};
 use self::work::{Desk, Graded, Mailbox, News, Work};
 use crate::keyboard::Keyboard;
+use crate::terminal::{BAD, STRONG};
 use crate::workspace::Workspace;
 use crate::{advice, grade, keyboard, modules, progress, terminal};
 
@@ -191,14 +193,14 @@ impl<'a> Watch<'a> {
             self.tell_clock(&why)?;
         }
         if self.source == Source::Lines {
-            self.screen.print(&format!("commands, one a line: {LINES}"))?;
+            self.screen.tell(&format!("commands, one a line: {LINES}"))?;
         }
         self.ask_for(self.current, "as it stands")
     }
 
     fn tell_clock(&mut self, why: &Why) -> anyhow::Result<()> {
         match why.told() {
-            Some(told) => Ok(self.screen.print(&format!("note: {told}"))?),
+            Some(told) => Ok(self.screen.tell(&format!("note: {told}"))?),
             None => Ok(()),
         }
     }
@@ -446,9 +448,9 @@ impl<'a> Watch<'a> {
             self.screen.print(&warnings)?;
         }
         let report = Report { seed, modules: vec![module], error: None };
-        self.screen.print(&verdict::text(&report, self.screen.colour())?)?;
+        self.screen.print(&verdict::text(&report, self.screen.colour(), self.source)?)?;
         if let Some(advice) = grade::shortage(&report) {
-            self.screen.announce(&format!("help: {advice}"))?;
+            self.screen.tell_labelled(STRONG, "help:", advice)?;
         }
         let Some(module) = report.modules.into_iter().next() else { return Ok(()) };
         if !module.core_passed() {
@@ -467,7 +469,7 @@ impl<'a> Watch<'a> {
             return Ok(());
         }
         progress::keep(self.workspace, slice::from_ref(&module));
-        if let Some(told) = verdict::rest(&module, self.screen.colour())? {
+        if let Some(told) = verdict::rest(&module, self.screen.colour(), self.source)? {
             self.screen.print(&told)?;
         }
         if module.core_passed() {
@@ -486,9 +488,9 @@ impl<'a> Watch<'a> {
 
     fn tell_error(&mut self, error: &anyhow::Error) -> anyhow::Result<()> {
         let told = format!("{error:#}");
-        self.screen.print(&format!("{}error:{:#} {told}", terminal::BAD, terminal::BAD))?;
+        self.screen.tell_labelled(BAD, "error:", &told)?;
         if let Some(advice) = advice::for_error(&told) {
-            self.screen.announce(&format!("help: {advice}"))?;
+            self.screen.tell_labelled(STRONG, "help:", advice)?;
         }
         Ok(self.screen.print("the watch goes on")?)
     }
@@ -508,7 +510,7 @@ impl<'a> Watch<'a> {
                         Some(_) => "no check of it failed",
                         None => "there is no verdict on it yet",
                     };
-                    Ok(self.screen.print(&format!("{name}: nothing to explain, {why}"))?)
+                    Ok(self.screen.tell(&format!("{name}: nothing to explain, {why}"))?)
                 }
             },
             Command::List => self.run_own(&["list"], None),
@@ -516,7 +518,7 @@ impl<'a> Watch<'a> {
             Command::Next => self.next(),
             Command::Suspend => self.suspend(),
             Command::Unknown(word) => {
-                Ok(self.screen.print(&format!("there is no command `{word}`: {LINES}"))?)
+                Ok(self.screen.tell(&format!("there is no command `{word}`: {LINES}"))?)
             }
             Command::Quit => Ok(()),
         }
@@ -537,7 +539,7 @@ impl<'a> Watch<'a> {
         };
         if module.name == self.current.name {
             let told = format!("{} is the only module that is not finished", module.name);
-            return Ok(self.screen.print(&told)?);
+            return Ok(self.screen.tell(&told)?);
         }
         // Whoever changes back to another module's file means that one.
         self.only = None;
@@ -557,6 +559,9 @@ impl<'a> Watch<'a> {
     fn run_own(&mut self, arguments: &[&str], check: Option<&str>) -> anyhow::Result<()> {
         let mut command = own_command();
         command.args(arguments).args(check);
+        if self.source == Source::Keys && arguments.first() == Some(&"hint") {
+            command.arg("--by-key");
+        }
         command.env("COLUMNS", terminal::columns().to_string());
         if self.screen.colour() {
             command.env("CLICOLOR_FORCE", "1");
@@ -566,9 +571,15 @@ impl<'a> Watch<'a> {
         self.screen.announce(&words.join(" "))?;
         let output = command.stdin(Stdio::null()).output();
         let output = output.with_context(|| format!("run `cargo xtask {}`", words.join(" ")))?;
-        for told in [output.stdout, output.stderr] {
-            if !told.is_empty() {
-                self.screen.print(&String::from_utf8_lossy(&told))?;
+        if !output.stdout.is_empty() {
+            self.screen.print(&String::from_utf8_lossy(&output.stdout))?;
+        }
+        // What it says beside that went to a pipe, where it is not filled.
+        let beside = anstream::adapter::strip_bytes(&output.stderr).into_vec();
+        for line in String::from_utf8_lossy(&beside).lines() {
+            match line.strip_prefix("error: ") {
+                Some(error) => self.screen.tell_labelled(BAD, "error:", error)?,
+                None => self.screen.tell(line)?,
             }
         }
         Ok(())

@@ -62,7 +62,8 @@ fn reset_keeps_the_work_and_says_how_to_get_it_back() {
     let desk = Desk::begun();
     fs_err::write(desk.exercise().join("src/more.rs"), "// more\n").expect("write a file");
     let told = desk.told(&["reset", "tcp-echo"]);
-    assert!(told.contains("differs from the starter in src/main.rs, src/more.rs"), "{told}");
+    let filled = told.replace('\n', " ");
+    assert!(filled.contains("differs from the starter in src/main.rs, src/more.rs"), "{told}");
     let command = "cargo xtask reset tcp-echo --back 1";
     assert!(told.contains(command), "{told}");
     assert_eq!(names_in(&desk.exercise().join("src")), ["main.rs"]);
@@ -206,19 +207,36 @@ fn the_reference_is_shown_when_it_is_earned_or_asked_for() {
     assert_eq!((ended.status, ended.stderr.as_str()), (Some(1), ""));
     assert!(!ended.stdout.contains("as it is meant"), "{}", ended.stdout);
     for words in ["was not graded yet", "cargo xtask solution tcp-echo --anyway"] {
-        assert!(ended.stdout.contains(words), "{}", ended.stdout);
+        assert!(ended.stdout.replace('\n', " ").contains(words), "{}", ended.stdout);
     }
     let told = desk.told(&["solution", "tcp-echo", "--anyway"]);
     let lines = "  fn main() {\n-     println!(\"work of hours\");\n\
                  +     println!(\"as it is meant\");\n  }\n";
     assert!(told.contains(lines), "{told}");
-    assert!(told.contains("lie in solutions/tcp-echo"), "{told}");
+    assert!(told.replace('\n', " ").contains("lie in solutions/tcp-echo"), "{told}");
     assert!(!told.contains('\x1b'), "{told}");
     desk.xtask(&["solution", "tcp-echo", "mian.rs", "--anyway"]).refuses(&["`main.rs`"]);
     fs_err::remove_dir_all(desk.root.path().join("solutions")).expect("a handout without them");
     let ended = desk.xtask(&["solution", "tcp-echo", "--anyway"]);
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     assert!(ended.stdout.contains("has no reference of tcp-echo"), "{}", ended.stdout);
+}
+
+#[test]
+fn sentences_fit_60_columns_and_commands_stay_whole() {
+    let desk = Desk::begun();
+    let commands = ["solution tcp-echo --anyway", "reset tcp-echo --back 1"];
+    for (arguments, command) in
+        [["solution", "tcp-echo"], ["reset", "tcp-echo"]].iter().zip(commands)
+    {
+        let mut told = xtask(desk.root.path(), desk.scratch.path());
+        let told = run(told.args(arguments).env("COLUMNS", "60")).stdout;
+        assert!(told.lines().all(|line| line.len() <= 60), "{told}");
+        assert!(told.contains(&format!("\n  cargo xtask {command}\n")), "{told}");
+    }
+    let mut told = xtask(desk.root.path(), desk.scratch.path());
+    let told = run(told.arg("list").env("COLUMNS", "60")).stdout;
+    assert!(told.contains("\n    The life of a stream socket\n"), "{told}");
 }
 
 #[test]

@@ -234,6 +234,7 @@ fn a_signal_gives_the_terminal_back() {
         (b"", Some(Signal::TERM), 143),
         (b"a\x03", None, 130),
         (b"\x04", None, 1),
+        (b"\x1c", None, 1),
     ] {
         let mut session = Session::begin(&["udp-echo"]);
         session.expect_prompt(1);
@@ -245,6 +246,17 @@ fn a_signal_gives_the_terminal_back() {
         assert_eq!(session.status(), Some(status), "{keys:?}: {}", session.text());
         assert!(session.gives_lines(), "{keys:?}: {}", session.settings());
     }
+}
+
+#[test]
+fn an_error_is_filled_in_a_terminal_and_one_line_elsewhere() {
+    let mut session = Session::begin(&["udp-ecko-of-a-name-that-is-longer-than-usual"]);
+    assert_eq!(session.status(), Some(2));
+    session.expect("http-mini");
+    let told = anstream::adapter::strip_str(&session.text()).to_string();
+    assert!(told.lines().count() > 1 && told.lines().all(|line| line.len() <= 80), "{told}");
+    let ended = answered(&course(), &["udp-ecko-of-a-name-that-is-longer-than-usual"], "");
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
 }
 
 #[test]

@@ -110,6 +110,8 @@ pub enum Symptom {
     NoReadyLine,
     /// The `listening on IP:PORT` line is not as it should be.
     BadReadyLine,
+    /// The `listening on IP:PORT` line came, and no newline after it.
+    UnendedReadyLine,
     /// The exit status is not the one expected.
     WrongStatus,
     /// Standard output is not as expected.
@@ -151,6 +153,7 @@ impl Symptom {
             Self::StillRunning => "still-running",
             Self::NoReadyLine => "no-ready-line",
             Self::BadReadyLine => "bad-ready-line",
+            Self::UnendedReadyLine => "unended-ready-line",
             Self::WrongStatus => "wrong-status",
             Self::WrongStdout => "wrong-stdout",
             Self::WrongStderr => "wrong-stderr",

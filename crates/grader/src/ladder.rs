@@ -30,6 +30,8 @@ const TIME_COLUMNS: usize = 8;
 const TAG_FRAME_COLUMNS: usize = 7;
 /// The columns of an arrow's beginning, and of the indent below it.
 const LEAD_COLUMNS: usize = 4;
+/// The columns of a row's words that a name in the arrow leaves at the least.
+const LEAST_COLUMNS: usize = 12;
 /// How many lines a row's data may fill: a text that is there as a whole. Of what is long or no text, one line is
 /// enough to tell it from other data, and the story stays in sight.
 const DATA_LINES: usize = 3;
@@ -238,7 +240,7 @@ impl<'a> Ladder<'a> {
             (_, false) => tag.width() + TAG_FRAME_COLUMNS,
         };
         let width = self.inner - LEAD_COLUMNS - 1;
-        let first_width = width.saturating_sub(tail_columns).max(width / 2);
+        let first_width = width.saturating_sub(tail_columns).max(LEAST_COLUMNS);
         let room = width * self.data_lines(&event.what) - (width - first_width);
         let room = room.saturating_sub(LEAD_COLUMNS);
         let texts = fill(&self.parts(event, room), first_width, width);
@@ -368,7 +370,9 @@ impl<'a> Ladder<'a> {
             What::Stdin { bytes } => return self.output(wording::STDIN, bytes, room),
             What::Stdout { bytes } => return self.output(wording::STDOUT, bytes, room),
             What::Stderr { bytes } => return self.stderr(bytes),
-            What::Started { command } => wording::starts(command),
+            What::Started { command } => {
+                return quoted_words(&self.plain(&wording::starts(command)));
+            }
             What::GraderListens { address } => wording::grader_listens(*address),
             What::GraderConnected { from, .. } => wording::connects(*from),
             What::ProgramConnected { from, .. } => wording::accepts(*from),
@@ -570,6 +574,27 @@ pub fn words(text: &str) -> Vec<String> {
     text.split_inclusive(' ').map(str::to_owned).collect()
 }
 
+/// The same of a command line: inside quotes the spaces stand before their word, so that a line's
+/// end takes none away.
+fn quoted_words(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let (mut is_quoted, mut is_escaped, mut last) = (false, false, ' ');
+    for character in text.chars() {
+        let begins = match is_quoted {
+            true => character == ' ' && !matches!(last, ' ' | '"'),
+            false => last == ' ',
+        };
+        if begins {
+            parts.push(String::new());
+        }
+        parts.last_mut().into_iter().for_each(|part| part.push(character));
+        is_quoted ^= character == '"' && !is_escaped;
+        is_escaped = character == '\\' && !is_escaped;
+        last = character;
+    }
+    parts
+}
+
 /// Puts parts into lines: at most `first_width` columns for the first, `width` for the others.
 ///
 /// The space at the end of a word may be lost at a line's end; a space that is a part of its own
@@ -684,12 +709,42 @@ mod tests {
             what: What::Stdout { bytes: Sample::of(b"listening on 0.0.0.0:7000\n") },
         };
         let events = [on("your listener on 172.60.50.11"), on("your sender")];
-        for columns in [60, 80] {
+        for columns in [58, 60, 80] {
             let style = Style { columns, unicode: false, colour: false };
             let drawn = super::draw(&events, &style);
             assert!(drawn.contains("-- 172.60.50.11 --|"), "{drawn}");
             assert!(drawn.contains("-- your sender --|"), "{drawn}");
             assert!(drawn.lines().all(|line| line.len() <= columns), "{drawn}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_without_a_host_leaves_room_for_the_words() {
+        let on = |program: &str, connection| Event {
+            at: Duration::ZERO,
+            lane: Lane { program: program.to_owned(), connection: Some(connection) },
+            what: What::GraderFinishedSending,
+        };
+        let events = [on("your second receiver", 11), on("your sender", 2)];
+        let style = Style { columns: 58, unicode: false, colour: false };
+        let drawn = super::draw(&events, &style);
+        assert!(drawn.lines().all(|line| line.len() == 58), "{drawn}");
+    }
+
+    #[test]
+    fn the_spaces_of_an_argument_outlive_a_lines_end() {
+        let command = r#"tcp-echo client 127.0.0.1:50000 "   hello,  you \"  \n""#;
+        let what = What::Started { command: command.to_owned() };
+        for columns in 50..80 {
+            let style = Style { columns, unicode: false, colour: false };
+            let drawn = super::draw(&[event(0, 1, what.clone())], &style);
+            let rows = drawn.lines().skip(1).map(|row| &row[9..columns - 1]);
+            let rows: Vec<&str> = rows
+                .map(|row| row.trim_start_matches("--- ").trim_end_matches(['-', '>']).trim_end())
+                .map(|row| row.strip_prefix("    ").unwrap_or(row))
+                .collect();
+            let joined = rows.concat().replace("client127", "client 127");
+            assert!(joined.contains(r#""   hello,  you \"  \n""#), "{columns}: {drawn}");
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::ladder::{self, fill, words};
 const COLUMNS: RangeInclusive<usize> = 60..=120;
 /// Prose is not set wider than this: longer lines are hard to read.
 const PROSE_COLUMNS: usize = 90;
+/// How a command begins in a text.
+const COMMAND: &str = "`cargo ";
 /// What stands out.
 pub const BOLD: Paint = Paint::new().effects(Effects::BOLD);
 
@@ -31,11 +33,21 @@ pub struct TextOptions {
     /// Whether all checks were run, also where their points add up to less than 100: a handout may
     /// hold some of them only.
     pub whole: bool,
+    /// The key that tells the next hint for the first failure, where one key does.
+    pub hint_key: Option<char>,
 }
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { columns: 80, colour: false, unicode: true, all: false, step: true, whole: false }
+        Self {
+            columns: 80,
+            colour: false,
+            unicode: true,
+            all: false,
+            step: true,
+            whole: false,
+            hint_key: None,
+        }
     }
 }
 
@@ -80,7 +92,7 @@ impl Page {
     /// A line of its own in bold.
     pub fn heading(&mut self, indent: usize, text: &str) {
         let room = self.columns - indent;
-        for line in fill(&words(&self.printable(text)), room, room) {
+        for line in fill(&phrases(&self.printable(text), room), room, room) {
             let line = self.paint(BOLD, &line);
             self.line(&format!("{:indent$}{line}", ""));
         }
@@ -136,11 +148,26 @@ impl Page {
     pub fn hanging(&mut self, indent: usize, hang: usize, text: &str) {
         let width = self.columns.min(PROSE_COLUMNS).saturating_sub(indent).max(20);
         let text = self.printable(text);
-        let lines = fill(&words(&text), width, width.saturating_sub(hang).max(20));
+        let rest = width.saturating_sub(hang).max(20);
+        let lines = fill(&phrases(&text, rest), width, rest);
         for (index, line) in lines.iter().enumerate() {
             let indent = if index == 0 { indent } else { indent + hang };
             self.line(&format!("{:indent$}{line}", ""));
         }
+    }
+
+    /// A paragraph that begins with a word in a colour: `error:`.
+    pub fn labelled(&mut self, paint: Paint, label: &str, text: &str) {
+        let mut plain = Self::new(&TextOptions { columns: self.columns, ..self.options });
+        plain.prose(0, &format!("{label} {text}"));
+        self.text.push_str(&plain.text.replacen(label, &self.paint(paint, label), 1));
+    }
+
+    /// A command that a learner copies, on a line of its own. One that is wider than the page is
+    /// left to the terminal: a line that the terminal breaks is still copied as one.
+    pub fn command(&mut self, indent: usize, command: &str) {
+        let command = self.printable(command);
+        self.line(&format!("{:indent$}{command}", ""));
     }
 
     /// One line of text that a terminal can show, in ASCII if asked.
@@ -170,6 +197,31 @@ impl Page {
     pub fn blank(&mut self) {
         self.text.push('\n');
     }
+}
+
+/// A text in its words, but for commands in backquotes: one that fits on a line of its own stays
+/// whole, so that it can be copied.
+fn phrases(text: &str, room: usize) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(COMMAND) {
+        let length = rest[at + 1..].find('`').map(|end| end + 2);
+        let Some(length) = length.filter(|length| rest[at..at + length].width() <= room) else {
+            parts.extend(words(&rest[..at + COMMAND.len()]));
+            rest = &rest[at + COMMAND.len()..];
+            continue;
+        };
+        // What stands before the first backquote and behind the last belongs to it: a bracket, a
+        // full stop.
+        let begin = rest[..at].rfind(' ').map_or(0, |space| space + 1);
+        let behind = &rest[at + length..];
+        let end = at + length + behind.find(' ').map_or(behind.len(), |space| space + 1);
+        parts.extend(words(&rest[..begin]));
+        parts.push(rest[begin..end].to_owned());
+        rest = &rest[end..];
+    }
+    parts.extend(words(rest));
+    parts
 }
 
 /// The column of the caret of a line that stands below bytes, as `bytes::first_difference` makes
@@ -216,5 +268,42 @@ fn escape_sequence(text: &str) -> &str {
     match parameters.find(|character: char| !matches!(character, ' '..='?')) {
         Some(end) if matches!(parameters.as_bytes()[end], b'@'..=b'~') => &text[..end + 3],
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Page, TextOptions};
+
+    #[test]
+    fn prose_is_filled_and_hangs_below_its_label() {
+        let mut page = Page::new(&TextOptions { columns: 60, ..TextOptions::default() });
+        page.hanging(2, 3, &format!("a) {}the end", "word ".repeat(11)));
+        let rows = format!("  a) {}word\n     the end\n", "word ".repeat(10));
+        assert_eq!(page.text(), rows);
+    }
+
+    #[test]
+    fn a_command_in_a_text_stays_on_one_line_if_it_fits_on_one() {
+        let mut page = Page::new(&TextOptions { columns: 60, ..TextOptions::default() });
+        page.prose(0, "It was not graded yet; what to do first (`cargo xtask grade tcp-echo`).");
+        page.heading(0, "Then, for a clearer hint than the one before: `cargo xtask hint`");
+        let long = format!("`cargo xtask trace {}`", "word ".repeat(9));
+        page.prose(0, &long);
+        let told = "It was not graded yet; what to do first\n(`cargo xtask grade tcp-echo`).\n\
+             Then, for a clearer hint than the one before:\n`cargo xtask hint`\n";
+        assert!(page.text().starts_with(told), "{}", page.text());
+        let rest = &page.text()[told.len()..];
+        assert!(rest.lines().count() == 2 && rest.starts_with("`cargo xtask trace word"), "{rest}");
+    }
+
+    #[test]
+    fn a_label_is_painted_and_its_text_filled() {
+        let options = TextOptions { columns: 60, colour: true, ..TextOptions::default() };
+        let mut page = Page::new(&options);
+        page.labelled(super::BOLD, "error:", &"words ".repeat(12));
+        let (first, second) = page.text().split_once('\n').expect("two lines");
+        assert_eq!(first, format!("\x1b[1merror:\x1b[0m {}", "words ".repeat(9).trim_end()));
+        assert_eq!(second, "words words words\n");
     }
 }

@@ -272,7 +272,17 @@ impl Program {
     ///
     /// The grader's error.
     pub fn pause(&self) -> Verdict {
+        let writes = |thread: &look::ThreadView| {
+            matches!(
+                thread.waiting,
+                look::Waiting::Descriptor { direction: look::Direction::Send, .. }
+            )
+        };
+        let is_in_write = look::look(&self.pids()).threads.iter().any(writes);
         self.signal_all(Signal::STOP)?;
+        if is_in_write {
+            self.record(What::Note { text: steps::cut_write(&self.name()) });
+        }
         let goal = Goal { quick: true, ..Goal::of(self.index, steps::stops(&self.name())) };
         self.context.wait(&goal, || {
             let view = look::look(&self.pids());
@@ -677,7 +687,9 @@ impl Server {
             Some(said) if real.is_empty() || real.iter().any(|one| reaches(*one, said)) => said,
             _ => match real.first() {
                 Some(real) => {
-                    program.record(What::Note { text: steps::address_found(*real) });
+                    let note =
+                        program.with(|state| steps::address_found(*real, &state.stdout.bytes));
+                    program.record(What::Note { text: note });
                     *real
                 }
                 None => {
@@ -732,7 +744,11 @@ impl Server {
         if lines == 1 && printed.ends_with(b"\n") && said == Some(self.address) {
             return Ok(());
         }
-        let symptom = if printed.is_empty() { Symptom::NoReadyLine } else { Symptom::BadReadyLine };
+        let symptom = match printed.as_slice() {
+            [] => Symptom::NoReadyLine,
+            text if parse_ready_line(text) == Some(self.address) => Symptom::UnendedReadyLine,
+            _ => Symptom::BadReadyLine,
+        };
         let (expected, mut got) =
             steps::ready_line_only(&escape(expected.as_bytes()), &escape(&printed));
         let stderr = self.stderr_so_far()?;

@@ -164,6 +164,11 @@ pub const STDOUT: &str = "stdout:";
 /// The program's standard error.
 pub const STDERR: &str = "stderr:";
 
+/// What to do where one key does it.
+pub fn press(key: char) -> String {
+    format!("press {key}")
+}
+
 /// The grader sends a signal.
 pub fn signals(signal: &str) -> String {
     format!("sends the signal {signal}")
@@ -279,6 +284,7 @@ pub fn heading(symptom: &str) -> String {
         "still-running" => "still running, your program goes on where it should end",
         "no-ready-line" => "no ready line, `listening on IP:PORT` did not come on stdout",
         "bad-ready-line" => "the ready line is not `listening on IP:PORT`",
+        "unended-ready-line" => "the ready line came without a newline at its end",
         "wrong-status" => "another exit status than expected",
         "wrong-stdout" => "something else on stdout than expected",
         "wrong-stderr" => "something else on stderr than expected",

@@ -1,36 +1,29 @@
 //! Answers by single keys of a terminal, which gets back its settings on every way out.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Signal, kill_current_process_group};
-use rustix::termios::{
-    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
-    tcsetattr,
-};
 
 use super::session::{Answer, say};
 use super::telling::{self, LETTERS};
-use crate::interrupt;
+use crate::keyboard::{self, Keyboard};
 
-/// The settings that the terminal had before keys were taken from it.
-static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
-
-/// The special code that stands for none (`_POSIX_VDISABLE`, termios(3)).
-const NO_CODE: u8 = if cfg!(target_vendor = "apple") { 0xff } else { 0 };
 /// How soon the rest of a key's escape sequence follows its first byte.
 const SEQUENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 const END_OF_INPUT: u8 = 0x04;
 const SUSPEND: u8 = 0x1a;
 const ESCAPE: u8 = 0x1b;
+/// Ctrl-\, which ends programs elsewhere.
+const QUIT: u8 = 0x1c;
 
 /// The terminal on standard input, set to give each key at once and to show none.
 #[derive(Debug)]
 pub struct Keys {
+    keyboard: Keyboard,
     /// Bytes that were read and not yet looked at, the next one last.
     pending: Vec<u8>,
 }
@@ -42,7 +35,7 @@ enum Key {
     Letter(char),
     /// Enter or the space bar.
     GoOn,
-    /// Ctrl-D, or the terminal has gone.
+    /// Ctrl-D or Ctrl-\, or the terminal has gone.
     End,
     /// Ctrl-Z.
     Suspend,
@@ -55,9 +48,10 @@ impl Keys {
     ///
     /// Standard input is no terminal.
     pub fn take() -> io::Result<Self> {
-        interrupt::at_the_end(restore_for_good);
-        give_each_key()?;
-        Ok(Self { pending: Vec::new() })
+        // Keys typed ahead were meant for the quiz, not for the shell.
+        let mut keyboard = Keyboard::of(io::stdin())?.dropping_typed();
+        keyboard.wait_and_take()?;
+        Ok(Self { keyboard, pending: Vec::new() })
     }
 
     /// Waits for the key of an option, or for one that leaves; other keys are as if not pressed.
@@ -110,9 +104,9 @@ impl Keys {
         let key = self.next().context("read a key from the terminal")?;
         if key == Key::Suspend {
             say(out, "\n")?;
-            restore();
+            keyboard::give_back();
             kill_current_process_group(Signal::TSTP).context("stop at Ctrl-Z")?;
-            give_each_key().context("take single keys from the terminal")?;
+            self.keyboard.wait_and_take().context("take single keys from the terminal")?;
         }
         Ok(key)
     }
@@ -123,7 +117,7 @@ impl Keys {
             let Some(byte) = self.byte()? else { return Ok(Key::End) };
             match byte {
                 ESCAPE => self.skip_sequence()?,
-                END_OF_INPUT => return Ok(Key::End),
+                END_OF_INPUT | QUIT => return Ok(Key::End),
                 SUSPEND => return Ok(Key::Suspend),
                 b'\r' | b'\n' | b' ' => return Ok(Key::GoOn),
                 letter if letter.is_ascii_alphabetic() => {
@@ -176,53 +170,6 @@ impl Keys {
         }
         Ok(self.pending.pop())
     }
-}
-
-impl Drop for Keys {
-    fn drop(&mut self) {
-        restore();
-    }
-}
-
-/// Gives the terminal back the settings that it had, before a signal ends the runner. Does nothing
-/// if nothing was changed.
-fn restore_for_good() {
-    let mut before = lock();
-    give_back(&mut before);
-    // The lock is never given back: nobody takes the terminal once more in the last moment.
-    std::mem::forget(before);
-}
-
-fn restore() {
-    give_back(&mut lock());
-}
-
-fn give_back(before: &mut Option<Termios>) {
-    if let Some(settings) = before.take() {
-        // A terminal that has gone needs no settings. Keys pressed meanwhile were meant for the
-        // quiz, not for the shell.
-        _ = tcsetattr(io::stdin(), OptionalActions::Now, &settings);
-        _ = tcflush(io::stdin(), QueueSelector::IFlush);
-    }
-}
-
-fn lock() -> MutexGuard<'static, Option<Termios>> {
-    BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn give_each_key() -> io::Result<()> {
-    // Held while the settings change, so that a signal meanwhile restores them after.
-    let mut before = lock();
-    let settings = tcgetattr(io::stdin())?;
-    let mut changed = settings.clone();
-    changed.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
-    changed.special_codes[SpecialCodeIndex::VMIN] = 1;
-    changed.special_codes[SpecialCodeIndex::VTIME] = 0;
-    // Ctrl-C stays a signal. Ctrl-Z comes as a key, so that the shell gets its terminal as it was.
-    changed.special_codes[SpecialCodeIndex::VSUSP] = NO_CODE;
-    tcsetattr(io::stdin(), OptionalActions::Now, &changed)?;
-    *before = Some(settings);
-    Ok(())
 }
 
 fn leave(out: &mut dyn Write) -> anyhow::Result<Answer> {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use grader::pattern::Random;
+use grader::report::text::TextOptions;
 
 use super::keys::Keys;
 use super::lines::Lines;
@@ -142,9 +143,9 @@ impl Course<'_> {
         &self,
         answers: &mut Answers,
         out: &mut dyn Write,
-        columns: usize,
+        options: &TextOptions,
     ) -> anyhow::Result<ExitCode> {
-        match self.ask_all(answers, out, columns) {
+        match self.ask_all(answers, out, options) {
             // Whoever reads the output has gone (`… | head`): that is leaving, and no failure.
             Err(error) if is_broken_pipe(&error) => Ok(ExitCode::FAILURE),
             other => other,
@@ -155,26 +156,26 @@ impl Course<'_> {
         &self,
         answers: &mut Answers,
         out: &mut dyn Write,
-        columns: usize,
+        options: &TextOptions,
     ) -> anyhow::Result<ExitCode> {
         let by_key = matches!(answers, Answers::Keys(_));
-        say(out, &telling::opening(self, by_key, columns))?;
+        say(out, &telling::opening(self, by_key, options))?;
         let mut score = Score::default();
         let count = self.asked.len();
         for (index, asked) in self.asked.iter().enumerate() {
-            say(out, &telling::question(asked, index + 1, count, columns))?;
+            say(out, &telling::question(asked, index + 1, count, options))?;
             let Answer::Option(answer) = answers.next(asked.order.len(), out)? else { break };
             if answer == asked.right().0 {
                 score.right += 1;
             } else {
                 score.wrong.push(index);
             }
-            say(out, &telling::verdict(asked, answer, columns))?;
+            say(out, &telling::verdict(asked, answer, options))?;
             if index + 1 < count && !answers.go_on(out)? {
                 break;
             }
         }
-        say(out, &telling::result(self, &score, columns))?;
+        say(out, &telling::result(self, &score, options))?;
         Ok(if score.answered() == count { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -1,22 +1,19 @@
 //! How questions, explanations and the result are laid out. Nothing is said by colour alone.
 
-use std::fmt::Write;
-
-use unicode_width::UnicodeWidthStr;
+use grader::page::Page;
+use grader::report::text::TextOptions;
 
 use super::questions::Kind;
 use super::session::{Asked, Course, Score};
-use crate::terminal::{BAD, GOOD, STRONG};
+use crate::terminal::{BAD, GOOD};
 
 /// The keys of the options, in the order in which they are shown.
 pub const LETTERS: [char; 4] = ['a', 'b', 'c', 'd'];
-/// Prose is not set wider than this: longer lines are hard to read.
-const PROSE_COLUMNS: usize = 90;
 /// How far a program or a packet list is indented.
 const BLOCK_INDENT: usize = 4;
 
 /// What stands before the first question.
-pub fn opening(course: &Course, by_key: bool, columns: usize) -> String {
+pub fn opening(course: &Course, by_key: bool, options: &TextOptions) -> String {
     let count = course.asked.len();
     let about = course.module.map_or_else(
         || format!("{count} questions from all modules."),
@@ -27,36 +24,38 @@ pub fn opening(course: &Course, by_key: bool, columns: usize) -> String {
     } else {
         "Type the letter of an answer, then Enter; q leaves."
     };
-    let mut text = String::new();
-    fill(&mut text, &format!("{about} {how}"), 0, "", columns);
-    text
+    let mut page = Page::new(options);
+    page.prose(0, &format!("{about} {how}"));
+    page.text().to_owned()
 }
 
 /// A question with its options, the `number`th of `count`.
-pub fn question(asked: &Asked, number: usize, count: usize, columns: usize) -> String {
+pub fn question(asked: &Asked, number: usize, count: usize, options: &TextOptions) -> String {
     let question = asked.question;
     let what = match question.kind {
         Kind::Concept => "",
         Kind::Predict => ": what happens?",
     };
     let topic = question.topic.words();
-    let mut text = String::new();
     let module = asked.module;
-    let heading = format!("Question {number} of {count} ({module}, {topic}){what}");
-    _ = writeln!(text, "\n{STRONG}{heading}{STRONG:#}\n");
-    fill(&mut text, &question.ask, 0, "", columns);
+    let mut page = Page::new(options);
+    page.blank();
+    page.heading(0, &format!("Question {number} of {count} ({module}, {topic}){what}"));
+    page.blank();
+    page.prose(0, &question.ask);
     if let Some(block) = question.block() {
-        text.push('\n');
+        page.blank();
         for line in block.trim_end().trim_start_matches('\n').lines() {
-            _ = writeln!(text, "{}", format!("{:BLOCK_INDENT$}{line}", "").trim_end());
+            page.line(&format!("{:BLOCK_INDENT$}{line}", ""));
         }
     }
-    text.push('\n');
+    page.blank();
     for (letter, choice) in LETTERS.iter().zip(asked.shown()) {
-        fill(&mut text, &choice.text, 2, &format!("{letter}) "), columns);
+        let label = format!("{letter}) ");
+        page.hanging(2, label.len(), &format!("{label}{}", choice.text));
     }
-    text.push('\n');
-    text
+    page.blank();
+    page.text().to_owned()
 }
 
 /// The line on which the answer is typed.
@@ -73,50 +72,53 @@ pub fn no_answer(said: &str, options: usize) -> String {
 }
 
 /// Why the answer is right, or what is wrong with it and which one is right.
-pub fn verdict(asked: &Asked, answer: usize, columns: usize) -> String {
+pub fn verdict(asked: &Asked, answer: usize, options: &TextOptions) -> String {
     let (right, correct) = asked.right();
-    let mut text = String::from("\n");
+    let mut page = Page::new(options);
+    page.blank();
     let letter = LETTERS[answer];
     let Some(given) = asked.shown().nth(answer).filter(|_| answer != right) else {
-        _ = writeln!(text, "{GOOD}{letter} is right.{GOOD:#}");
-        fill(&mut text, &correct.explanation, 2, "", columns);
-        return text;
+        page.painted_line(GOOD, &format!("{letter} is right."));
+        page.prose(2, &correct.explanation);
+        return page.text().to_owned();
     };
-    _ = writeln!(text, "{BAD}{letter} is not right.{BAD:#}");
-    fill(&mut text, &given.explanation, 2, "", columns);
+    page.painted_line(BAD, &format!("{letter} is not right."));
+    page.prose(2, &given.explanation);
     let label = format!("{} is right:", LETTERS[right]);
-    let mut found = String::new();
-    fill(&mut found, &format!("{label} {}", correct.text), 0, "", columns);
-    text.push_str(&found.replacen(&label, &format!("{GOOD}{label}{GOOD:#}"), 1));
-    fill(&mut text, &correct.explanation, 2, "", columns);
-    text
+    let mut found = Page::new(options);
+    found.prose(0, &format!("{label} {}", correct.text));
+    page.line(found.text().replacen(&label, &page.paint(GOOD, &label), 1).trim_end());
+    page.prose(2, &correct.explanation);
+    page.text().to_owned()
 }
 
 /// How it went, and what is worth reading again.
-pub fn result(course: &Course, score: &Score, columns: usize) -> String {
-    let mut text = String::new();
+pub fn result(course: &Course, score: &Score, options: &TextOptions) -> String {
+    let mut page = Page::new(options);
     let (right, given) = (score.right, score.answered());
     let count = course.asked.len();
+    page.blank();
     if given < count {
-        let line =
-            format!("You left at question {} of {count}: {right} of {given} right.", given + 1);
-        _ = writeln!(text, "\n{STRONG}{line}{STRONG:#}");
+        let left = format!("You left at question {} of {count}:", given + 1);
+        page.heading(0, &format!("{left} {right} of {given} right."));
     } else {
-        _ = writeln!(text, "\n{STRONG}Result: {right} of {count} right.{STRONG:#}");
+        page.heading(0, &format!("Result: {right} of {count} right."));
     }
     if !score.wrong.is_empty() {
-        text.push_str("\nWorth reading again:\n\n");
+        page.blank();
+        page.prose(0, "Worth reading again:");
+        page.blank();
         for (section, numbers) in sections(course, score) {
-            _ = writeln!(text, "  {section}");
+            page.line(&format!("  {section}"));
             let plural = if numbers.len() == 1 { "" } else { "s" };
-            let numbers = numbers.join(", ");
-            fill(&mut text, &format!("question{plural} {numbers}"), 6, "", columns);
+            page.prose(6, &format!("question{plural} {}", numbers.join(", ")));
         }
     }
     let module = course.module.map_or_else(String::new, |module| format!(" {module}"));
-    let again = format!("cargo xtask quiz{module} --seed {}", course.seed);
-    _ = writeln!(text, "\nThe same questions in the same order:\n  {again}");
-    text
+    page.blank();
+    page.prose(0, "The same questions in the same order:");
+    page.line(&format!("  cargo xtask quiz{module} --seed {}", course.seed));
+    page.text().to_owned()
 }
 
 /// The sections of the handouts that teach what was answered wrongly, each with the numbers of its
@@ -135,39 +137,9 @@ fn sections(course: &Course, score: &Score) -> Vec<(String, Vec<String>)> {
     sections
 }
 
-/// Puts `text` into lines of at most `columns`, all indented; `label` stands before the first, and
-/// the others go on below what follows it.
-fn fill(page: &mut String, text: &str, indent: usize, label: &str, columns: usize) {
-    let hang = indent + label.width();
-    let room = columns.min(PROSE_COLUMNS);
-    let mut line = format!("{:indent$}{label}", "");
-    let mut is_fresh = true;
-    for word in text.split(' ') {
-        let space = usize::from(!is_fresh);
-        if !is_fresh && line.width() + space + word.width() > room {
-            page.push_str(line.trim_end());
-            page.push('\n');
-            line = " ".repeat(hang);
-        } else if !is_fresh {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_fresh = false;
-    }
-    page.push_str(line.trim_end());
-    page.push('\n');
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{fill, no_answer};
-
-    #[test]
-    fn prose_is_filled_and_hangs_below_its_label() {
-        let mut page = String::new();
-        fill(&mut page, "one two three four", 2, "a) ", 12);
-        assert_eq!(page, "  a) one two\n     three\n     four\n");
-    }
+    use super::no_answer;
 
     #[test]
     fn what_is_no_answer_is_shown_without_its_escapes() {

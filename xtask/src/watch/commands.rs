@@ -27,6 +27,11 @@ pub enum Command {
 /// The keys in one line, in the order in which a learner needs them.
 pub const KEYS: &str = "h:hint n:next l:list e:explain a:again q:quit";
 
+/// The key of the next hint.
+pub const HINT_KEY: char = 'h';
+/// The key of the explanation.
+pub const EXPLAIN_KEY: char = 'e';
+
 /// The commands, for those who type lines.
 pub const LINES: &str = "hint, next, list, explain, again, quit";
 
@@ -92,16 +97,16 @@ fn keys(bytes: &[u8]) -> Vec<Command> {
     let mut commands = Vec::new();
     let mut rest = bytes.iter().copied();
     while let Some(key) = rest.next() {
-        let command = match key.to_ascii_lowercase() {
-            b'h' => Command::Hint(None),
-            b'n' => Command::Next,
-            b'l' => Command::List,
-            b'e' => Command::Explain(None),
-            b'a' => Command::Again,
+        let command = match char::from(key.to_ascii_lowercase()) {
+            HINT_KEY => Command::Hint(None),
+            'n' => Command::Next,
+            'l' => Command::List,
+            EXPLAIN_KEY => Command::Explain(None),
+            'a' => Command::Again,
             // Ctrl-D and Ctrl-\ end programs elsewhere.
-            b'q' | 0x04 | 0x1c => Command::Quit,
-            0x1a => Command::Suspend,
-            0x1b => {
+            'q' | '\x04' | '\x1c' => Command::Quit,
+            '\x1a' => Command::Suspend,
+            '\x1b' => {
                 if matches!(rest.next(), Some(b'[' | b'O')) {
                     _ = rest.find(|byte| (b'@'..=b'~').contains(byte));
                 }

@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
+use grader::page::Page;
 use rustix::termios::tcgetwinsize;
 
 use crate::terminal::{self, STRONG};
@@ -53,14 +54,50 @@ impl Screen {
         write(&format!("{erase}{text}{end}{last_line}"))
     }
 
-    /// As [`Screen::print`], for a sentence of the watcher's own: in bold, filled to the width of
-    /// the terminal.
+    /// As [`Screen::print`], for a sentence of the watcher's own: in bold, and on a terminal filled
+    /// to its width.
     ///
     /// # Errors
     ///
     /// As [`Screen::print`].
     pub fn announce(&mut self, sentence: &str) -> io::Result<()> {
-        self.print(&paint(STRONG, &self.letters(sentence)))
+        let sentence = self.letters(sentence);
+        if !self.has_last_line {
+            return self.print(&paint(STRONG, &sentence));
+        }
+        self.page(|page| page.heading(0, &sentence))
+    }
+
+    /// As [`Screen::announce`], for what is said by the way, and not in bold.
+    ///
+    /// # Errors
+    ///
+    /// As [`Screen::print`].
+    pub fn tell(&mut self, sentence: &str) -> io::Result<()> {
+        let sentence = self.letters(sentence);
+        if !self.has_last_line {
+            return self.print(&sentence);
+        }
+        self.page(|page| page.prose(0, &sentence))
+    }
+
+    /// As [`Screen::tell`], with a word before it in a colour.
+    ///
+    /// # Errors
+    ///
+    /// As [`Screen::print`].
+    pub fn tell_labelled(&mut self, style: Style, label: &str, sentence: &str) -> io::Result<()> {
+        let sentence = self.letters(sentence);
+        if !self.has_last_line {
+            return self.print(&format!("{style}{label}{style:#} {sentence}"));
+        }
+        self.page(|page| page.labelled(style, label, &sentence))
+    }
+
+    fn page(&mut self, write: impl FnOnce(&mut Page)) -> io::Result<()> {
+        let mut page = Page::new(&terminal::text_options(self.colour));
+        write(&mut page);
+        self.print(page.text())
     }
 
     /// From now on the last line says this.

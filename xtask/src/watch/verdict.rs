@@ -4,7 +4,7 @@ use grader::manifest::Kind;
 use grader::report::text::{self, TextOptions};
 use grader::report::{CheckReport, ModuleReport, Report, Status};
 
-use super::commands::Source;
+use super::commands::{HINT_KEY, Source};
 use crate::{links, terminal};
 
 /// The report as text, without the command to run next: a save runs it.
@@ -12,9 +12,10 @@ use crate::{links, terminal};
 /// # Errors
 ///
 /// None: it is written to memory.
-pub fn text(report: &Report, colour: bool) -> anyhow::Result<String> {
+pub fn text(report: &Report, colour: bool, source: Source) -> anyhow::Result<String> {
     let mut told = Vec::new();
-    let options = TextOptions { step: false, ..terminal::text_options(colour) };
+    let hint_key = (source == Source::Keys).then_some(HINT_KEY);
+    let options = TextOptions { step: false, hint_key, ..terminal::text_options(colour) };
     text::write(report, &options, &mut told)?;
     Ok(String::from_utf8_lossy(&links::linked(told)).into_owned())
 }
@@ -25,7 +26,7 @@ pub fn text(report: &Report, colour: bool) -> anyhow::Result<String> {
 /// # Errors
 ///
 /// As [`text`].
-pub fn rest(module: &ModuleReport, colour: bool) -> anyhow::Result<Option<String>> {
+pub fn rest(module: &ModuleReport, colour: bool, source: Source) -> anyhow::Result<Option<String>> {
     let stretch = module.checks.iter().filter(|check| check.kind == Kind::Stretch);
     let stretch: Vec<CheckReport> = stretch.cloned().collect();
     if stretch.is_empty() {
@@ -38,7 +39,7 @@ pub fn rest(module: &ModuleReport, colour: bool) -> anyhow::Result<Option<String
     }
     let modules = vec![ModuleReport { checks: stretch, ..module.clone() }];
     // The last line, a summary with the seed, was told with the core.
-    let told = text(&Report { seed: 0, modules, error: None }, colour)?;
+    let told = text(&Report { seed: 0, modules, error: None }, colour, source)?;
     let lines = told.trim_end().rsplit_once("\n\n").map_or("", |(lines, _)| lines);
     Ok(Some(format!("\n{lines}\n")))
 }
@@ -100,18 +101,22 @@ mod tests {
         let extra = check("extra", Kind::Stretch, Status::Failed, "stalled");
         let good = check("good", Kind::Stretch, Status::Passed, "");
         let open = module(vec![core(Status::Failed), extra.clone(), good.clone()]);
-        let told = rest(&open, false).expect("it is told").expect("there is stretch");
+        let told = rest(&open, false, Source::Keys).expect("it is told").expect("there is stretch");
         assert_eq!(told, "stretch: 1 of 2 checks pass");
         assert_eq!(next_step(&open, Source::Keys), "Next: edit exercises/tcp-echo/src and save.");
 
         let done = module(vec![core(Status::Passed), extra, good]);
-        let told = rest(&done, false).expect("it is told").expect("there is stretch");
+        let told = rest(&done, false, Source::Keys).expect("it is told").expect("there is stretch");
         assert!(told.contains("The title of extra") && !told.contains("title of core"), "{told}");
         assert!(!told.contains("seed"), "{told}");
+        assert!(told.contains("Clearer hints: press h\n"), "{told}");
+        let told =
+            rest(&done, false, Source::Lines).expect("it is told").expect("there is stretch");
+        assert!(told.contains("Clearer hints: cargo xtask hint tcp-echo\n"), "{told}");
         let step = next_step(&done, Source::Lines);
         assert!(step.contains("type next for another module, or edit"), "{step}");
 
         let plain = module(vec![core(Status::Passed)]);
-        assert!(rest(&plain, false).expect("it is told").is_none());
+        assert!(rest(&plain, false, Source::Keys).expect("it is told").is_none());
     }
 }

@@ -12,7 +12,7 @@ use super::{CheckReport, Feedback, ModuleReport, Report, Status};
 use crate::bytes::thousands;
 use crate::ladder::{self, fill, words};
 use crate::manifest::Kind;
-use crate::page::{BOLD, Page, keep_colours};
+use crate::page::{Page, keep_colours};
 pub use crate::page::{TextOptions, without_escapes};
 use crate::record::What;
 use crate::wording::{self, Tally};
@@ -52,8 +52,7 @@ pub fn write(report: &Report, options: &TextOptions, out: &mut dyn io::Write) ->
     if options.step {
         let (step, command) = next_step(report, options.whole);
         page.heading(0, &step);
-        let command = page.printable(&command);
-        page.line(&format!("  {command}"));
+        page.command(2, &command);
     }
     out.write_all(page.text().as_bytes())?;
     out.flush()
@@ -178,11 +177,9 @@ impl Page {
                 self.hanging(2, id_columns + 2, &text);
             }
             self.prose(2, wording::DETAILS);
-            let details = self.printable(&format!("{} --check {}", command(module), brief[0].id));
-            self.line(&format!("    {details}"));
+            self.command(4, &format!("{} --check {}", command(module), brief[0].id));
             self.prose(2, wording::ALL_DETAILS);
-            let all = self.printable(&format!("{} --all", command(module)));
-            self.line(&format!("    {all}"));
+            self.command(4, &format!("{} --all", command(module)));
             self.blank();
         }
         if !todo.is_empty() {
@@ -218,10 +215,11 @@ impl Page {
     /// The parts of one failure, in their order.
     fn failure(&mut self, module: &ModuleReport, check: &CheckReport) {
         let (mark, paint) = self.mark(check);
-        let head = self.paint(paint, &format!("{mark} {}", word(check)));
-        let title = format!("{}: {}", check.id, check.title);
-        let title = self.printable(&title);
-        self.line(&format!("{head}  {}", self.paint(BOLD, &title)));
+        let head = format!("{mark} {}  ", word(check));
+        let indent = head.width();
+        let mut title = Page::new(&TextOptions { columns: self.columns, ..self.options });
+        title.heading(indent, &format!("{}: {}", check.id, check.title));
+        self.text.push_str(&title.text.replacen(&" ".repeat(indent), &self.paint(paint, &head), 1));
         self.blank();
         let nothing = Feedback::default();
         let feedback = check.feedback.as_ref().unwrap_or(&nothing);
@@ -246,9 +244,13 @@ impl Page {
         }
     }
 
-    /// The command that tells clearer hints; it is typed again, so it stays on one line.
+    /// The key or the command that tells clearer hints; the command is typed again, so it stays on one line.
     fn clearer_hints(&mut self, module: &ModuleReport, check: &CheckReport) {
         let is_first = module.failures().first().is_some_and(|first| first.id == check.id);
+        if let Some(key) = self.options.hint_key.filter(|_| is_first) {
+            self.prose(2, &format!("{} {}", wording::CLEARER, wording::press(key)));
+            return;
+        }
         let mut command = format!("{HINT} {}", module.module);
         if !is_first {
             command = format!("{command} {}", check.id);

@@ -50,9 +50,14 @@ pub fn does_not_listen(who: &str) -> String {
     format!("no socket of {who} is ready yet")
 }
 
-/// The grader found a server's address by itself.
-pub fn address_found(address: SocketAddr) -> String {
-    format!("the ready line does not lead to it; its socket says that it listens at {address}")
+/// The grader found a server's address by itself, since what was printed does not tell it.
+pub fn address_found(address: SocketAddr, printed: &[u8]) -> String {
+    let why = match printed {
+        [] => "no ready line came",
+        text if text.contains(&b'\n') => "the ready line does not lead to it",
+        _ => "no newline came, so the line is not complete",
+    };
+    format!("{why}; its socket says that it listens at {address}")
 }
 
 /// The role as the learner names it; "program" where the first argument is none.
@@ -370,6 +375,14 @@ pub fn open_socket(who: &str, descriptor: i32, name: Option<&str>) -> (String, S
 /// That a program is stopped by SIGSTOP.
 pub fn stops(who: &str) -> String {
     format!("the kernel stops {who} (SIGSTOP)")
+}
+
+/// What a stop does to a program that is blocked in a write.
+pub fn cut_write(who: &str) -> String {
+    format!(
+        "{who} was blocked in a write: such a stop cuts it short, and when {who} goes on, the \
+         write returns with the part it took"
+    )
 }
 
 /// The stream ended too early.

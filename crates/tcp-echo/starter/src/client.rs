@@ -1,5 +1,7 @@
 //! The client: sends everything, says that it has finished, and prints everything that comes back.
 
+// Your code will need more names: `std::io::{self, Read, Write}`, `std::net::Shutdown`, and from
+// socket2 `Domain`, `Protocol` and `Type`. Here they would only be warned of as unused.
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, anyhow};

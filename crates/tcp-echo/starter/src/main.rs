@@ -4,6 +4,7 @@
 //! status. Two functions are yours: `parse` (its last arm) and `resolve`. The sockets are in
 //! `server.rs` and `client.rs`. The task is in `README.md`.
 
+// Your code will need more names: `std::net::ToSocketAddrs` and `anyhow::Context`.
 use std::env;
 use std::ffi::OsString;
 use std::fmt::Display;

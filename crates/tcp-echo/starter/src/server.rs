@@ -2,6 +2,8 @@
 //!
 //! The listening socket carries no data: it hands out one new socket for each client.
 
+// Your code will need more names: `std::io::Read`, `std::thread`, `anyhow::Context`, and from
+// socket2 `Domain`, `Protocol` and `Type`. Here they would only be warned of as unused.
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
