@@ -29,7 +29,8 @@ use crate::{advice, links, modules, progress};
 /// How much room the scratch folder must have for a grading to begin, in bytes.
 const SCRATCH_PROBE_BYTES: usize = 256 * 1024;
 
-/// How many modules are graded at the same time: their checks mostly wait, some of them for seconds.
+/// How many modules are graded at the same time: their checks mostly wait, some of them for
+/// seconds.
 const AT_ONCE: usize = 2;
 
 /// How long a check waits for an answer unless told otherwise, in milliseconds.

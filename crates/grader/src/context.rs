@@ -42,8 +42,8 @@ const TURN_BYTES: usize = 1 << 20;
 /// nobody can be asked: longer than an acknowledgement is put off, and than a segment waits that is
 /// sent again.
 const LAST_PACKETS: Duration = Duration::from_millis(300);
-/// How long its kernel may try to bring over what it knows to have got lost, which it does ever more
-/// rarely.
+/// How long its kernel may try to bring over what it knows to have got lost, which it does ever
+/// more rarely.
 const LAST_TRIES: Duration = Duration::from_secs(4);
 /// How long a failing check waits to learn that its program ended too.
 const SETTLE: Duration = Duration::from_millis(60);

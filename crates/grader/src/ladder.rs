@@ -32,8 +32,8 @@ const TAG_FRAME_COLUMNS: usize = 7;
 const LEAD_COLUMNS: usize = 4;
 /// The columns of a row's words that a name in the arrow leaves at the least.
 const LEAST_COLUMNS: usize = 12;
-/// How many lines a row's data may fill: a text that is there as a whole. Of what is long or no text, one line is
-/// enough to tell it from other data, and the story stays in sight.
+/// How many lines a row's data may fill: a text that is there as a whole. Of what is long or no
+/// text, one line is enough to tell it from other data, and the story stays in sight.
 const DATA_LINES: usize = 3;
 /// The same while it happens, where a request or an answer is read for its own sake.
 const LIVE_LINES: usize = 12;

@@ -145,8 +145,8 @@ impl<'a> Frame<'a> {
         Self::parse_kept(bytes, bytes.len())
     }
 
-    /// The same of a frame of this length of which only the beginning was kept: an IPv4 packet in it
-    /// is understood as far as it goes.
+    /// The same of a frame of this length of which only the beginning was kept: an IPv4 packet in
+    /// it is understood as far as it goes.
     pub fn parse_kept(bytes: &'a [u8], length: usize) -> Option<Self> {
         let cut = length.saturating_sub(bytes.len());
         let (destination, rest) = bytes.split_first_chunk()?;

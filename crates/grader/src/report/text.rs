@@ -244,7 +244,8 @@ impl Page {
         }
     }
 
-    /// The key or the command that tells clearer hints; the command is typed again, so it stays on one line.
+    /// The key or the command that tells clearer hints; the command is typed again, so it stays on
+    /// one line.
     fn clearer_hints(&mut self, module: &ModuleReport, check: &CheckReport) {
         let is_first = module.failures().first().is_some_and(|first| first.id == check.id);
         if let Some(key) = self.options.hint_key.filter(|_| is_first) {
