@@ -354,7 +354,9 @@ fn works(clone: &Path) {
     }
     let hidden = cargo(clone, &["xtask", "grade", "file-transfer"]);
     let words = "10 more points are given by hidden checks";
-    assert!(told(&hidden).contains(words), "{}", told(&hidden));
+    // It is filled to the width of the page.
+    let is_told = told(&hidden).split_whitespace().collect::<Vec<_>>().join(" ").contains(words);
+    assert!(is_told, "{}", told(&hidden));
     assert!(git(clone, &["status", "--porcelain"]).is_empty());
 }
 
