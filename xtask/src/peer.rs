@@ -236,6 +236,7 @@ impl Session {
                 self.begin(&format!(
                     "Now, in another terminal (Ctrl-C ends it here):\n  {other}\n"
                 ));
+                self.log.show_head();
                 Ok(())
             }
         }
@@ -346,7 +347,7 @@ fn tcp_client(session: Session) -> anyhow::Result<ExitCode> {
     let relay = stream_relay(&session, listener, Caller::Reference, targets)?;
     let address = match path {
         Some(path) => {
-            session.log.note(None, format!("Host will name the relay in between, {own}"));
+            session.log.foreword(&format!("Host will name the relay in between, {own}"));
             format!("http://{own}{path}")
         }
         None => own.to_string(),
