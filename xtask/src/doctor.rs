@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use anstyle::Style;
 use clap::Args;
-use unicode_width::UnicodeWidthStr;
+use grader::page::Page;
 
 use crate::output;
 use crate::terminal::{self, BAD, GOOD, Progress, STRONG};
@@ -216,20 +216,9 @@ fn paragraph(style: Style, word: &str, text: &str) -> String {
 
 /// The text in lines that fit the terminal beside an indent.
 fn fill(text: &str, indent: usize) -> Vec<String> {
-    let columns = usize::from(terminal::columns()) - indent;
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last().map_or("", String::as_str);
-        let fits = line.is_empty() || line.width() + 1 + word.width() <= columns;
-        match lines.last_mut() {
-            Some(line) if fits => {
-                line.push_str(if line.is_empty() { "" } else { " " });
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
+    let mut page = Page::new(&terminal::text_options(false));
+    page.prose(indent, text);
+    page.text().lines().map(|line| line[indent..].to_owned()).collect()
 }
 
 fn summary(findings: &[Finding]) -> String {

@@ -77,7 +77,7 @@ fn tell(
     page.blank();
     page.prose(0, &format!("{} exercises/{name}/README.md#{}", wording::LESSON, check.lesson));
     page.prose(0, "This check alone, with what happens on the wire if it fails:");
-    page.line(&format!("  cargo xtask grade {name} --check {id}"));
+    page.command(2, &format!("cargo xtask grade {name} --check {id}"));
     page.text().to_owned()
 }
 

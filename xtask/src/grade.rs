@@ -297,15 +297,16 @@ fn known_check(wanted: &str, choices: &[Choice]) -> anyhow::Result<()> {
 }
 
 fn one_program(path: &Path, choices: &[Choice]) -> anyhow::Result<Target> {
-    program_at(path, choices.first().map_or("MODULE", |choice| choice.module.name))
+    let module = choices.first().map_or("MODULE", |choice| choice.module.name);
+    program_at(path, &format!("grade {module}"))
 }
 
-/// The executable at `path`, to be judged by `module`.
+/// The executable at `path`, for a `command` of the runner such as `grade tcp-echo`.
 ///
 /// # Errors
 ///
 /// There is no file, or it is none that can be executed.
-pub fn program_at(path: &Path, module: &str) -> anyhow::Result<Target> {
+pub fn program_at(path: &Path, command: &str) -> anyhow::Result<Target> {
     let shown = path.display();
     let metadata = match fs_err::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -323,7 +324,7 @@ pub fn program_at(path: &Path, module: &str) -> anyhow::Result<Target> {
         bail!(
             "{shown} is not executable: `chmod +x {shown}` makes it so (a script also needs a \
              first line such as `#!/usr/bin/env python3`); then \
-             `cargo xtask grade {module} --program {shown}`"
+             `cargo xtask {command} --program {shown}`"
         );
     }
     let program = std::path::absolute(path).context("find the program's absolute path")?;

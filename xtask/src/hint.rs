@@ -169,7 +169,7 @@ fn tell(
                 "Mend the first error that the compiler tells; later ones often follow \
                            from it:",
             );
-            page.line(&format!("  cargo xtask grade {name}"));
+            page.command(2, &format!("cargo xtask grade {name}"));
         }
         About::Nothing => {
             page.prose(
@@ -179,7 +179,7 @@ fn tell(
                 ),
             );
             page.prose(0, "Where you are, and what comes next:");
-            page.line("  cargo xtask");
+            page.command(2, "cargo xtask");
         }
         About::Other(entry, seen, missing) => other(&mut page, name, entry, seen, missing),
         About::Failure(entry, seen) => {
@@ -197,17 +197,17 @@ fn other(page: &mut Page, name: &str, entry: &CheckEntry, seen: Seen, missing: O
         ("passed", _) => {
             page.prose(0, "It passed when last graded, so there is no mistake to hint at.");
             page.prose(0, "What it does, step by step:");
-            page.line(&format!("  cargo xtask explain {name} {id}"));
+            page.command(2, &format!("cargo xtask explain {name} {id}"));
         }
         ("skipped", Some(missing)) => {
             page.prose(0, &format!("It was skipped: it needs `{missing}`, which has not passed."));
             page.prose(0, "Hints for that one:");
-            page.line(&format!("  cargo xtask hint {name} {missing}"));
+            page.command(2, &format!("cargo xtask hint {name} {missing}"));
         }
         (status, _) => {
             page.prose(0, &format!("When last graded it was {status}: no mistake is known."));
             page.prose(0, "Run it again:");
-            page.line(&format!("  cargo xtask grade {name} --check {id}"));
+            page.command(2, &format!("cargo xtask grade {name} --check {id}"));
         }
     }
 }
@@ -239,7 +239,7 @@ fn failure(
     }
     page.prose(0, &format!("Lesson: exercises/{name}/README.md#{}", entry.lesson));
     page.prose(0, "What happened, what was expected and what came (Got):");
-    page.line(&format!("  cargo xtask grade {name} --check {id}"));
+    page.command(2, &format!("cargo xtask grade {name} --check {id}"));
     let mut next = |what: &str, key: char, command: &str| {
         if by_key {
             page.prose(0, &format!("{what} {}", wording::press(key)));
@@ -255,9 +255,9 @@ fn failure(
     next("That was the last hint. What the check does, step by step:", EXPLAIN_KEY, "explain");
     if Workspace::find().is_ok_and(|workspace| workspace.has_reference(name)) {
         page.prose(0, "A working partner to try your program with:");
-        page.line(&format!("  cargo xtask peer {name}"));
+        page.command(2, &format!("cargo xtask peer {name}"));
         page.prose(0, "The reference, to compare with yours:");
-        page.line(&format!("  cargo xtask solution {name} --anyway"));
+        page.command(2, &format!("cargo xtask solution {name} --anyway"));
     }
     level
 }

@@ -116,19 +116,9 @@ pub fn print(content: &[u8]) -> anyhow::Result<()> {
 ///
 /// As [`print`].
 pub fn tell(text: &str) -> anyhow::Result<()> {
-    print(filled(text).as_bytes())
-}
-
-fn filled(text: &str) -> String {
     let mut page = Page::new(&terminal::text_options(false));
-    for line in text.lines() {
-        match line.strip_prefix("  ") {
-            Some(command) => page.command(2, command),
-            None if line.is_empty() => page.blank(),
-            None => page.prose(0, line),
-        }
-    }
-    page.text().to_owned()
+    page.sentences(text);
+    print(page.text().as_bytes())
 }
 
 /// Text as it may stand in XML, and so in an SVG picture.

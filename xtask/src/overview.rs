@@ -59,7 +59,7 @@ fn tell(manifests: &[Manifest], progress: &Progress, options: &TextOptions) -> S
     let (step, command) = next_step(&stops, here);
     page.heading(0, &step);
     if let Some(command) = command {
-        page.line(&format!("  {command}"));
+        page.command(2, &command);
     }
     page.blank();
     page.prose(0, "All commands: cargo xtask --help");

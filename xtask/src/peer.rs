@@ -92,7 +92,7 @@ type Working = JoinHandle<anyhow::Result<()>>;
 /// reference that cannot be built or ends before it is ready.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Some(module) = &arguments.module else {
-        output::print(list(None).as_bytes())?;
+        output::tell(&list(None))?;
         return Ok(ExitCode::SUCCESS);
     };
     if let Some(stood_in) = left_out(module) {
@@ -103,7 +103,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let module = modules::find(module)?;
     let Some(role) = &arguments.role else {
-        output::print(list(Some(module.name)).as_bytes())?;
+        output::tell(&list(Some(module.name)))?;
         return Ok(ExitCode::SUCCESS);
     };
     begin(roles::find(module.name, role)?, &arguments.arguments, arguments)
@@ -158,8 +158,8 @@ fn list(module: Option<&str>) -> String {
         _ = writeln!(told, "    cargo xtask peer {} {example}", role.title());
     }
     told.push_str(
-        "\nADDR is HOST:PORT. A partner that waits for your program\nneeds none: it says where it \
-         listens. --weird makes it odd,\nas networks are; --log FILE keeps the log.\n",
+        "\nADDR is HOST:PORT. A partner that waits for your program needs none: it says where it \
+         listens. --weird makes it odd, as networks are; --log FILE keeps the log.\n",
     );
     told
 }
@@ -236,6 +236,7 @@ impl Session {
                 self.begin(&format!(
                     "Now, in another terminal (Ctrl-C ends it here):\n  {other}\n"
                 ));
+                self.log.show_head();
                 Ok(())
             }
         }
@@ -346,7 +347,7 @@ fn tcp_client(session: Session) -> anyhow::Result<ExitCode> {
     let relay = stream_relay(&session, listener, Caller::Reference, targets)?;
     let address = match path {
         Some(path) => {
-            session.log.note(None, format!("Host will name the relay in between, {own}"));
+            session.log.foreword(&format!("Host will name the relay in between, {own}"));
             format!("http://{own}{path}")
         }
         None => own.to_string(),
@@ -568,8 +569,10 @@ mod tests {
     #[test]
     fn the_list_fits_sixty_columns_and_ends_lines() {
         let told = list(None);
-        for line in told.lines().filter(|line| !line.contains("cargo xtask peer")) {
-            assert!(line.chars().count() <= 72, "{line}");
+        // The others are filled when they are printed, and a command stays whole.
+        let rows = told.lines().filter(|line| line.starts_with("  "));
+        for line in rows.filter(|line| !line.contains("cargo xtask peer")) {
+            assert!(line.chars().count() <= 60, "{line}");
         }
         assert!(list(Some("udp-echo")).contains("peer udp-echo client 127.0.0.1:7000 one two"));
         assert!(!list(Some("udp-echo")).contains("tcp-echo"));

@@ -9,7 +9,7 @@ use anyhow::bail;
 use clap::Args;
 use grader::page::Page;
 
-use crate::progress;
+use crate::progress::{self, Standing};
 use crate::terminal::STRONG;
 use crate::workspace::{Owner, Workspace};
 use crate::{modules, output, starter, terminal};
@@ -89,6 +89,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 struct Earned {
     /// Whether all core checks passed.
     is_done: bool,
+    /// Whether the program built at the last grading; the points are those of the last that did.
+    builds: bool,
     score: u32,
     max_score: u32,
 }
@@ -97,7 +99,8 @@ struct Earned {
 fn last_grading(workspace: &Workspace, module: &str) -> Option<Earned> {
     let manifest = workspace.manifest(module).ok()?;
     let standing = progress::read(workspace).standing(&manifest)?;
-    Some(Earned { is_done: standing.is_done, score: standing.score, max_score: standing.max_score })
+    let Standing { is_done, builds, score, max_score, .. } = standing;
+    Some(Earned { is_done, builds, score, max_score })
 }
 
 fn is_earned(earned: Option<&Earned>) -> bool {
@@ -107,8 +110,13 @@ fn is_earned(earned: Option<&Earned>) -> bool {
 fn not_yet(module: &str, earned: Option<Earned>) -> String {
     let state = earned.map_or_else(
         || "it was not graded yet".to_owned(),
-        |Earned { score, max_score, .. }| {
-            format!("at the last grading {score} of {max_score} core points")
+        |Earned { builds, score, max_score, .. }| match (builds, score) {
+            (true, _) => format!("at the last grading {score} of {max_score} core points"),
+            (false, 0) => "at the last grading the program did not build".to_owned(),
+            (false, _) => format!(
+                "at the last grading the program did not build; before, it had {score} of \
+                 {max_score} core points"
+            ),
         },
     );
     format!(
@@ -154,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_reference_is_earned_by_all_core_checks() {
-        let earned = |is_done, score| Earned { is_done, score, max_score: 100 };
+        let earned = |is_done, score| Earned { is_done, builds: true, score, max_score: 100 };
         assert!(is_earned(Some(&earned(true, 100))));
         // A check that this machine cannot show is no hindrance, if the grading says so.
         assert!(is_earned(Some(&earned(true, 95))));
@@ -163,5 +171,10 @@ mod tests {
         let told = not_yet("udp-echo", Some(earned(false, 95)));
         assert!(told.contains("at the last grading 95 of 100 core points"), "{told}");
         assert!(told.contains("cargo xtask grade udp-echo\n"), "{told}");
+        let broken =
+            |score| not_yet("udp-echo", Some(Earned { builds: false, ..earned(false, score) }));
+        let told = broken(80);
+        assert!(told.contains("did not build; before, it had 80 of 100 core points"), "{told}");
+        assert!(!broken(0).contains("points"), "{}", broken(0));
     }
 }

@@ -59,6 +59,9 @@ fn each_bad_program_path_has_its_own_message() {
     refuse(files.path(), &["is a folder"]);
     refuse(&plain, &["is not executable", "chmod +x"]);
     refuse(Path::new("/dev/null"), &["no regular file"]);
+    let mut command = xtask(&course, scratch.path());
+    let ended = run(command.args(["trace", "tcp-echo", "--program"]).arg(&plain));
+    ended.refuses(&["`cargo xtask trace tcp-echo --program"]);
     assert!(names_in(scratch.path()).is_empty());
 }
 

@@ -262,6 +262,8 @@ fn where_nobody_listens_the_learner_is_told_what_to_start() {
     let ended = place.run(&["tcp-echo", "client", &address, "hello"]);
     ended.refuses(&["refused", &format!("cargo run -p tcp-echo -- server {address}")]);
     assert!(!ended.stderr.contains("says on stderr"), "{}", ended.stderr);
+    let ended = place.run(&["tcp-echo", "client", &address, "hello", "--weird"]);
+    assert!(ended.stderr.starts_with("error: "), "no table without a row: {}", ended.stderr);
     let ended = place.run(&["http-mini", "get", &format!("http://{address}/x")]);
     ended.refuses(&["refused", &format!("cargo run -p http-mini -- serve {address} .")]);
     // A datagram socket that is connected elsewhere answers like a closed port.

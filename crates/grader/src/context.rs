@@ -674,10 +674,14 @@ fn drain(program: &mut ProgramState, is_stdout: bool, recorder: &Recorder, to_en
             Ok(0) => capture.pipe = None,
             Ok(count) => {
                 taken += count;
+                // What comes behind a flood, while its program ends, is more of the same.
+                let is_told = capture.total <= capture.limit;
                 capture.take(&buffer[..count]);
                 let bytes = Sample::of_printed(&buffer[..count]);
                 let what = if is_stdout { What::Stdout { bytes } } else { What::Stderr { bytes } };
-                recorder.record(&program.lane, what);
+                if is_told {
+                    recorder.record(&program.lane, what);
+                }
                 if capture.total > capture.limit || (taken >= TURN_BYTES && !to_end) {
                     break;
                 }

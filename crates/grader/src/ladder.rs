@@ -41,6 +41,10 @@ const LIVE_LINES: usize = 12;
 const SHORT_BYTES: u64 = 32;
 /// How many lines of standard error a row shows, from the beginning and from the end.
 const STDERR_LINES: (usize, usize) = (8, 4);
+/// Of a program that writes more than this to standard error, a row shows these lines from the
+/// beginning and says how much followed: it mostly repeats itself, to no end.
+const FLOOD_BYTES: u64 = 1 << 20;
+const FLOOD_LINES: usize = 4;
 /// What stands between the parts of a row between which its line has to end.
 const LINE_END: &str = "\n";
 
@@ -426,7 +430,13 @@ impl<'a> Ladder<'a> {
         let mut text = String::from_utf8_lossy(&bytes.head).into_owned();
         let tail = String::from_utf8_lossy(&bytes.tail);
         let mut parts = words(&format!("{} ", wording::STDERR));
-        if is_whole {
+        if bytes.total_bytes > FLOOD_BYTES {
+            let lines: Vec<&str> = text.split_inclusive('\n').take(FLOOD_LINES).collect();
+            let shown = lines.concat();
+            let more = bytes.total_bytes.saturating_sub(shown.len() as u64);
+            parts.extend([wording::byte_count(bytes.total_bytes), LINE_END.to_owned()]);
+            text = format!("{}\n{}", shown.trim_end(), wording::more_bytes(more));
+        } else if is_whole {
             text.push_str(&tail);
         } else {
             let count = wording::byte_count(bytes.total_bytes);

@@ -156,17 +156,33 @@ impl Page {
         }
     }
 
-    /// A paragraph that begins with a word in a colour: `error:`.
+    /// Paragraphs, a line each; one that begins with two spaces is a command to copy.
+    pub fn sentences(&mut self, text: &str) {
+        for line in text.lines() {
+            let own = line.len() - line.trim_start_matches(' ').len();
+            match own {
+                2.. => self.command(own, &line[own..]),
+                _ if line.is_empty() => self.blank(),
+                _ => self.prose(0, line),
+            }
+        }
+    }
+
+    /// Such paragraphs, of which the first begins with a word in a colour: `error:`.
     pub fn labelled(&mut self, paint: Paint, label: &str, text: &str) {
         let mut plain = Self::new(&TextOptions { columns: self.columns, ..self.options });
-        plain.prose(0, &format!("{label} {text}"));
+        plain.sentences(&format!("{label} {text}"));
         self.text.push_str(&plain.text.replacen(label, &self.paint(paint, label), 1));
     }
 
-    /// A command that a learner copies, on a line of its own. One that is wider than the page is
-    /// left to the terminal: a line that the terminal breaks is still copied as one.
+    /// A command that a learner copies, on a line of its own; where it would not fit otherwise, its
+    /// indent gives way. One that is wider than the page is left to the terminal: a line that the
+    /// terminal breaks is still copied as one.
     pub fn command(&mut self, indent: usize, command: &str) {
         let command = self.printable(command);
+        let room = self.columns.saturating_sub(command.width());
+        let fits = command.width() <= self.columns;
+        let indent = if fits { indent.min(room) } else { indent };
         self.line(&format!("{:indent$}{command}", ""));
     }
 
@@ -305,5 +321,15 @@ mod tests {
         let (first, second) = page.text().split_once('\n').expect("two lines");
         assert_eq!(first, format!("\x1b[1merror:\x1b[0m {}", "words ".repeat(9).trim_end()));
         assert_eq!(second, "words words words\n");
+    }
+
+    #[test]
+    fn the_indent_of_a_command_gives_way_where_it_then_fits() {
+        let mut page = Page::new(&TextOptions { columns: 60, ..TextOptions::default() });
+        for (width, indent) in [(58, 2), (59, 1), (60, 0), (61, 2)] {
+            let command = "x".repeat(width);
+            page.sentences(&format!("  {command}"));
+            assert_eq!(page.text().lines().last(), Some(&*format!("{:indent$}{command}", "")));
+        }
     }
 }

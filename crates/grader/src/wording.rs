@@ -169,6 +169,11 @@ pub fn press(key: char) -> String {
     format!("press {key}")
 }
 
+/// What followed and is not shown.
+pub fn more_bytes(count: u64) -> String {
+    format!("… and {} more", byte_count(count))
+}
+
 /// The grader sends a signal.
 pub fn signals(signal: &str) -> String {
     format!("sends the signal {signal}")

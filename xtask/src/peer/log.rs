@@ -58,6 +58,9 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     screen: Option<Live>,
+    /// The head of the screen's columns and the rows before the conversation, until there is one: a
+    /// connection may be refused.
+    head: Option<String>,
     file: Option<(File, Live)>,
     flows: Vec<Flow>,
     /// What the partner printed ended within a line of the terminal that the log shares.
@@ -106,6 +109,7 @@ impl Log {
         };
         let state = State {
             screen: (!quiet).then(|| live(screen)),
+            head: None,
             file,
             flows: Vec::new(),
             is_within_line: false,
@@ -121,15 +125,18 @@ impl Log {
         Ok(Self { shared })
     }
 
-    /// Begins: what was asked for, what the learner may do now, and the heads of the columns.
+    /// Begins: what was asked for, what the learner may do now, and, before the first row of the
+    /// conversation, the heads of the columns.
     pub fn begin(&self, command: &str, advice: &str) {
         let mut state = self.lock();
         if let Some((file, live)) = &mut state.file {
             _ = file.write_all(format!("{command}\n{}\n", live.header()).as_bytes());
         }
         if let Some(live) = &state.screen {
-            let header = live.header();
-            state.write_lines(&format!("{advice}{header}"));
+            state.head = Some(live.header());
+            if !advice.is_empty() {
+                state.write_lines(advice.trim_end());
+            }
         }
     }
 
@@ -184,13 +191,38 @@ impl Log {
         state.draw(self.shared.began.elapsed(), None, What::Note { text }, true);
     }
 
-    /// A line that is told even when the log is not: on standard error as it is.
+    /// A line before the conversation that is told even when the log is not: on standard error as
+    /// it is.
     pub fn tell(&self, line: &str) {
         let mut state = self.lock();
         if state.screen.is_none() {
             state.write_lines(line);
         }
-        state.draw(self.shared.began.elapsed(), None, What::Note { text: line.into() }, true);
+        drop(state);
+        self.foreword(line);
+    }
+
+    /// A sentence that stands before the conversation, and is not shown without one.
+    pub fn foreword(&self, text: &str) {
+        let mut state = self.lock();
+        let what = What::Note { text: text.into() };
+        let row = state.record(self.shared.began.elapsed(), None, what);
+        match (row, &mut state.head) {
+            (Some(row), Some(head)) => {
+                head.push('\n');
+                head.push_str(&row);
+            }
+            (Some(row), None) => state.write_lines(&row),
+            (None, _) => {}
+        }
+    }
+
+    /// Shows what stands before the conversation: somebody waits for one.
+    pub fn show_head(&self) {
+        let mut state = self.lock();
+        if let Some(head) = state.head.take() {
+            state.write_lines(&head);
+        }
     }
 
     /// Ends the last row, and the last line that the partner left open on the terminal.
@@ -282,15 +314,26 @@ impl State {
     }
 
     fn draw(&mut self, at: Duration, connection: Option<u32>, what: What, on_screen: bool) {
-        let event = Event { at, lane: Lane { program: String::new(), connection }, what };
+        if !on_screen {
+            self.record_in_file(&event(at, connection, what));
+        } else if let Some(row) = self.record(at, connection, what) {
+            let head = self.head.take().map_or_else(String::new, |head| format!("{head}\n"));
+            self.write_lines(&format!("{head}{row}"));
+        }
+    }
+
+    /// Writes an event to the file, and gives its row for the screen, if there is one.
+    fn record(&mut self, at: Duration, connection: Option<u32>, what: What) -> Option<String> {
+        let event = event(at, connection, what);
+        self.record_in_file(&event);
+        self.screen.as_mut().map(|live| live.event(&event))
+    }
+
+    fn record_in_file(&mut self, event: &Event) {
         if let Some((file, live)) = &mut self.file {
             // One write a row: whatever ends the runner, no row is cut. A disk that fills up ends
             // no conversation.
-            _ = file.write_all(format!("{}\n", live.event(&event)).as_bytes());
-        }
-        if on_screen && let Some(live) = &mut self.screen {
-            let row = live.event(&event);
-            self.write_lines(&row);
+            _ = file.write_all(format!("{}\n", live.event(event)).as_bytes());
         }
     }
 
@@ -323,6 +366,10 @@ fn flush_in_time(shared: &Shared) {
             None => shared.waits.wait(state).unwrap_or_else(PoisonError::into_inner),
         };
     }
+}
+
+fn event(at: Duration, connection: Option<u32>, what: What) -> Event {
+    Event { at, lane: Lane { program: String::new(), connection }, what }
 }
 
 fn what(way: Way, sample: &Sample, pieces: u64) -> What {

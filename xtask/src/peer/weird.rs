@@ -254,7 +254,10 @@ impl Weird {
     pub fn told(&self) -> String {
         let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name()).collect();
         let Self { seed, .. } = self;
-        format!("odd on purpose: {}; --seed {seed} gives the same choices again", names.join(", "))
+        let names = names.join(", ");
+        format!(
+            "odd on purpose; this may come: {names}. --seed {seed} gives the same choices again"
+        )
     }
 
     /// How the connection of this number, counted from 1, is treated.

@@ -85,9 +85,7 @@ pub fn verdict(asked: &Asked, answer: usize, options: &TextOptions) -> String {
     page.painted_line(BAD, &format!("{letter} is not right."));
     page.prose(2, &given.explanation);
     let label = format!("{} is right:", LETTERS[right]);
-    let mut found = Page::new(options);
-    found.prose(0, &format!("{label} {}", correct.text));
-    page.line(found.text().replacen(&label, &page.paint(GOOD, &label), 1).trim_end());
+    page.labelled(GOOD, &label, &correct.text);
     page.prose(2, &correct.explanation);
     page.text().to_owned()
 }
@@ -117,7 +115,7 @@ pub fn result(course: &Course, score: &Score, options: &TextOptions) -> String {
     let module = course.module.map_or_else(String::new, |module| format!(" {module}"));
     page.blank();
     page.prose(0, "The same questions in the same order:");
-    page.line(&format!("  cargo xtask quiz{module} --seed {}", course.seed));
+    page.command(2, &format!("cargo xtask quiz{module} --seed {}", course.seed));
     page.text().to_owned()
 }
 

@@ -20,6 +20,8 @@ const SHOWN_COLUMNS: usize = 60;
 const SHOWN_ARGUMENT_BYTES: usize = 400;
 /// How much of a text that a program printed a message shows.
 const SHOWN_CHARACTERS: usize = 1000;
+/// How much of one that is longer: such a text mostly repeats itself.
+const BEGINNING_CHARACTERS: usize = 400;
 
 /// The line with which a server says that it is ready.
 pub fn ready_line() -> &'static str {
@@ -683,10 +685,13 @@ pub fn signal_name(signal: i32) -> String {
 /// A text of a program's that may be of any length, so that the rest of the message can still be
 /// found.
 fn shorten(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(SHOWN_CHARACTERS) {
-        None => Cow::Borrowed(text),
-        Some((end, _)) => Cow::Owned(format!("{} … and more", &text[..end])),
+    let mut places = text.char_indices().map(|(at, _)| at);
+    let beginning = places.nth(BEGINNING_CHARACTERS).unwrap_or(text.len());
+    let more = 1 + places.count();
+    if BEGINNING_CHARACTERS + more <= SHOWN_CHARACTERS {
+        return Cow::Borrowed(text);
     }
+    Cow::Owned(format!("{} … and {} more characters", &text[..beginning], thousands(more as u64)))
 }
 
 /// The last lines of a text, with a word on what was left out.
@@ -698,6 +703,16 @@ fn last_lines(text: &str, count: usize) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_text_without_end_the_beginning_is_shown_and_how_much_followed() {
+        let short = "é".repeat(SHOWN_CHARACTERS);
+        assert_eq!(shorten(&short), short);
+        assert_eq!(shorten(""), "");
+        let long = "é".repeat(4_000_000);
+        let shown = format!("{} … and 3,999,600 more characters", "é".repeat(400));
+        assert_eq!(shorten(&long), shown);
+    }
 
     #[test]
     fn a_long_argument_is_shown_by_its_beginning_its_end_and_its_size() {
