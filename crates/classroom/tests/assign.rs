@@ -412,7 +412,9 @@ fn works(clone: &Path) {
     }
     let hidden = cargo(clone, &["xtask", "grade", "file-transfer"]);
     let words = "10 more points are given by hidden checks";
-    assert!(told(&hidden).contains(words), "{}", told(&hidden));
+    // Wherever the line ends.
+    let said = told(&hidden).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(words), "{said}");
     assert!(git(clone, &["status", "--porcelain"]).is_empty());
 }
 
