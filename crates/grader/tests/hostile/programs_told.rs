@@ -112,8 +112,8 @@ fn wrong_ready_lines() -> Outcome {
         passes(way, &["converse-twice"])?;
         let expected = "exactly this on standard output: \"listening on 127.0.0.1:";
         let told = grade(way, "ready-line")?;
-        let is_cut = way == "no-newline";
-        let symptom = if is_cut { "unended-ready-line" } else { "bad-ready-line" };
+        let is_unended = way == "no-newline";
+        let symptom = if is_unended { "unended-ready-line" } else { "bad-ready-line" };
         told.says(symptom, &[expected], &[got])?;
         let feedback = told.failed(symptom)?;
         ensure(feedback.expected != feedback.got, "expected and got read the same")?;
