@@ -332,6 +332,7 @@ fn packets(steps: &[&Step]) -> String {
     let lost = steps.iter().filter(|step| step.is_lost).count() as u64;
     let lost = match lost {
         0 => String::new(),
+        1 if steps.len() == 1 => ", lost".to_owned(),
         lost => format!(", {} of them lost", thousands(lost)),
     };
     format!("{} {noun}{lost}", thousands(steps.len() as u64))
