@@ -276,7 +276,10 @@ pub fn gap(story: &Story, rows: &[&Row]) -> String {
 
 /// The conversations that are left out of very many.
 pub fn hidden(story: &Story, hidden: Range<usize>) -> String {
-    let is_hidden = |row: &&Row| matches!(&row.what, Happening::Packet(step) if hidden.contains(&step.conversation));
+    let is_hidden = |row: &&Row| match &row.what {
+        Happening::Packet(step) => hidden.contains(&step.conversation),
+        _ => false,
+    };
     let packets = story.rows.iter().filter(is_hidden).count() as u64;
     format!(
         "{} more conversations, {}, are not shown: {} packets",
