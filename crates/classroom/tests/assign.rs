@@ -194,9 +194,9 @@ fn a_handout_stands_alone_and_tells_nothing() {
     works(&desk.path("clone"));
 }
 
-/// With `--vendor` a clone needs no network and no crate of this machine's, whatever git's settings:
-/// all packages are there, and their files have the hashes that cargo will ask for. The crates come
-/// from cargo's cache; on a machine that has not got all of them this cannot be tried.
+/// With `--vendor` a clone needs no network and no crate of this machine's, whatever git's
+/// settings: all packages are there, and their files have the hashes that cargo will ask for. The
+/// crates come from cargo's cache; on a machine that has not got all of them this cannot be tried.
 #[test]
 fn a_handout_for_rooms_without_a_network_has_all_it_needs() {
     let desk = Desk::new();

@@ -276,7 +276,10 @@ pub fn gap(story: &Story, rows: &[&Row]) -> String {
 
 /// The conversations that are left out of very many.
 pub fn hidden(story: &Story, hidden: Range<usize>) -> String {
-    let is_hidden = |row: &&Row| matches!(&row.what, Happening::Packet(step) if hidden.contains(&step.conversation));
+    let is_hidden = |row: &&Row| match &row.what {
+        Happening::Packet(step) => hidden.contains(&step.conversation),
+        _ => false,
+    };
     let packets = story.rows.iter().filter(is_hidden).count() as u64;
     format!(
         "{} more conversations, {}, are not shown: {} packets",
@@ -332,6 +335,7 @@ fn packets(steps: &[&Step]) -> String {
     let lost = steps.iter().filter(|step| step.is_lost).count() as u64;
     let lost = match lost {
         0 => String::new(),
+        1 if steps.len() == 1 => ", lost".to_owned(),
         lost => format!(", {} of them lost", thousands(lost)),
     };
     format!("{} {noun}{lost}", thousands(steps.len() as u64))
