@@ -101,6 +101,13 @@ impl Folder {
         )))
     }
 
+    /// Takes the folder away with all that is in it.
+    pub fn take_away(&self, check: &Check) -> Verdict {
+        fs_err::remove_dir_all(&self.path)?;
+        check.note(words::grader_takes_away(self.name));
+        Ok(())
+    }
+
     /// Makes a folder below it.
     pub fn make_folder(&self, check: &Check, name: &str) -> Verdict {
         fs_err::create_dir(self.path.join(name))?;

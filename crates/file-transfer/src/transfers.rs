@@ -4,17 +4,24 @@
 use grader::retell::{told_as, told_by};
 use grader::tcp::Buffers;
 use grader::wording::file_transfer as words;
-use grader::{Check, Connection, Failure, Program, Server, Symptom, Verdict};
+use grader::{Check, Connection, Failure, Program, Server, Stop, Symptom, Verdict};
 use sandbox::Disk;
 
 use crate::client::half_a_file;
 use crate::folder::{Folder, INCOMPLETE, LEFT_BEHIND, Snapshot, whole_or_old};
 use crate::talk::{
-    Outcome, SERVED, ask, begin_put, expect_answer, expect_err, expect_get, expect_ok, read_line,
-    start,
+    Outcome, SERVED, ask, begin_put, expect_answer, expect_err, expect_get, expect_ok, offer,
+    read_line, start,
 };
 use crate::watch::{WRITTEN_IN_PLACE, WRITTEN_TO, Watch};
 
+/// How a server is started.
+const SERVE: [&str; 3] = ["serve", "127.0.0.1:0", SERVED];
+/// How much room a full disk has left, and uploads that do not fit there.
+const FREE_BYTES: u64 = 100 * KIB;
+const NO_ROOM_FOR: [usize; 2] = [200_000, 9_000_000];
+/// There was no room for one more file.
+const NO_FILE: &str = "no-file-to-be-had";
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 /// A transfer that is larger than any single read, and larger than a program's buffers.
@@ -266,35 +273,56 @@ pub fn silent_client(check: &mut Check) -> Verdict {
 }
 
 /// On a disk with some 100 KiB free: an upload that a program may have in its buffer when the data
-/// ends, and one in which a write fails while the client still sends.
+/// ends, and one in which a write fails while the client still sends. Then on a disk that takes no
+/// further file, however small.
 pub fn full_disk(check: &mut Check) -> Verdict {
     const DISK_BYTES: u64 = MIB;
     const DISK_FILES: u64 = 64;
-    const FREE_BYTES: u64 = 100 * KIB;
     const PAGE_BYTES: u64 = 64 * KIB;
 
     let folder = Folder::new(check, SERVED)?;
     let disk = Disk { path: folder.path().to_path_buf(), bytes: DISK_BYTES, inodes: DISK_FILES };
-    let server =
-        check.start_server_job(["serve", "127.0.0.1:0", SERVED], |job| job.disk = Some(disk))?;
+    let server = match check.start_server_job(SERVE, |job| job.disk = Some(disk)) {
+        Err(Stop::Unsupported(_)) if !check.is_traced() => {
+            return full_disk_by_limits(check, &folder);
+        }
+        server => server?,
+    };
     let folder = folder.inside(&server);
     folder.write(check, "v", b"the old version")?;
     // The old version has taken a page, of at most 64 KiB.
     let filler = DISK_BYTES - FREE_BYTES - PAGE_BYTES;
     folder.write(check, "filler", &vec![b'f'; filler as usize])?;
     let before = folder.snapshot()?;
-    for size in [200_000, 9_000_000] {
+    for size in NO_ROOM_FOR {
         expect_no_room(check, &server, &folder, &before, size)?;
     }
-    // A disk is full too when it takes no further file, however small.
     folder.fill_with_empty_files(check, DISK_FILES)?;
     let before = folder.snapshot()?;
     let refused = expect_no_room(check, &server, &folder, &before, 5);
     told_by(refused, |failure| {
         let answered = [WRITTEN_IN_PLACE, LEFT_BEHIND, "wrong-bytes", "incomplete-file"];
-        (!answered.contains(&failure.symptom.as_str())).then_some("no-file-to-be-had")
+        (!answered.contains(&failure.symptom.as_str())).then_some(NO_FILE)
+    })
+}
+
+/// The same where no disk is to be had. A limit on the size of each file makes a write fail as a
+/// full disk does (EFBIG instead of ENOSPC, `setrlimit(2)`), and a folder that is gone takes no
+/// further file.
+fn full_disk_by_limits(check: &mut Check, folder: &Folder) -> Verdict {
+    folder.write(check, "v", b"the old version")?;
+    check.note(words::limit_for_a_disk(FREE_BYTES));
+    let server = check.start_server_job(SERVE, |job| {
+        job.limits.file_size_bytes = Some(FREE_BYTES);
+        job.limits.file_size_is_told = true;
     })?;
-    Ok(())
+    let before = folder.snapshot()?;
+    for size in NO_ROOM_FOR {
+        expect_no_room(check, &server, folder, &before, size)?;
+    }
+    folder.take_away(check)?;
+    // Nothing forbids to make the folder anew.
+    told_by(offer(&server, b"PUT 5 v\n", b"fresh"), |_| Some(NO_FILE)).map(drop)
 }
 
 /// Expects that a PUT of `size` bytes over `v` is refused, at first or after the data, and that the

@@ -160,12 +160,23 @@ impl<'a> Check<'a> {
         let command = steps::command(&self.target.program, &arguments);
         self.context.recorder.record(&lane, What::Started { command });
         let running = self.sandbox.spawn(&job).map_err(|error| match error.kind() {
-            std::io::ErrorKind::Unsupported => Stop::Unsupported(steps::not_given_here(&error)),
+            std::io::ErrorKind::Unsupported => {
+                // It was not started: the check may go on with less.
+                self.context.recorder.withdraw_start(&lane);
+                self.started.pop();
+                Stop::Unsupported(steps::not_given_here(&error))
+            }
             _ => Stop::Error(anyhow::Error::from(error).context(steps::cannot_start())),
         })?;
         let mut programs = self.context.programs.borrow_mut();
         programs.push(ProgramState::new(lane, running));
         Ok(Program::new(Rc::clone(&self.context), programs.len() - 1))
+    }
+
+    /// Whether the check is moved into a lab to be traced. What needs a network or a disk of its
+    /// own is `Unsupported` there, also where this machine has it.
+    pub fn is_traced(&self) -> bool {
+        self.context.is_staged()
     }
 
     /// Starts a program that must say `listening on IP:PORT`, and waits until it does.

@@ -171,6 +171,16 @@ impl Recorder {
         log.events.push(Event { at, lane: lane.clone(), what });
     }
 
+    /// Forgets that the program of this lane was started.
+    pub(crate) fn withdraw_start(&self, lane: &Lane) {
+        let is_it =
+            |event: &Event| event.lane == *lane && matches!(event.what, What::Started { .. });
+        let mut log = self.lock();
+        if let Some(index) = log.events.iter().rposition(is_it) {
+            log.events.remove(index);
+        }
+    }
+
     /// Records `what` unless the same was recorded before: a second look that shows what the first
     /// one did.
     pub fn record_once(&self, lane: &Lane, what: What) {

@@ -84,6 +84,8 @@ pub struct Limits {
     pub cpu_seconds: Option<u64>,
     /// The size of each file that it writes. Past it SIGXFSZ comes, or EFBIG if that is ignored.
     pub file_size_bytes: Option<u64>,
+    /// That SIGXFSZ is ignored: what would make a file too large fails as on a full disk.
+    pub file_size_is_told: bool,
     /// The lowest descriptor number that it cannot have.
     pub open_files: Option<u64>,
     /// Processes and threads, beyond those that the user had when the sandbox was started. All
@@ -99,6 +101,7 @@ impl Default for Limits {
             data_bytes: Some(4 << 30),
             cpu_seconds: Some(120),
             file_size_bytes: Some(4 << 30),
+            file_size_is_told: false,
             open_files: Some(1024),
             processes: Some(1024),
         }

@@ -413,6 +413,10 @@ fn open_null(count: usize) -> io::Result<()> {
 }
 
 fn set_limits(limits: &Limits) -> io::Result<()> {
+    if limits.file_size_is_told {
+        // SAFETY: no handler is set; that a signal is ignored stays so across exec.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    }
     for (resource, limit) in [
         (Resource::Core, Some(0)),
         (Resource::As, limits.address_space_bytes),

@@ -17,6 +17,20 @@ pub fn grader_writes(path: &str, size: u64) -> String {
     format!("the grader writes the file {}, {}", name(path), byte_count(size))
 }
 
+/// A file's size stands in for the room on a disk.
+pub fn limit_for_a_disk(bytes: u64) -> String {
+    format!(
+        "this machine gives the server no disk of its own: instead no file may grow beyond {}, \
+         and a write beyond that fails (EFBIG)",
+        byte_count(bytes)
+    )
+}
+
+/// The grader takes the folder that is served away.
+pub fn grader_takes_away(folder: &str) -> String {
+    format!("the grader takes the folder {} away: no file can be created there", name(folder))
+}
+
 /// The grader leaves no room for another file.
 pub fn grader_fills(folder: &str) -> String {
     format!("the grader adds empty files to {}, until the disk takes no more", name(folder))

@@ -167,6 +167,10 @@ fn set_limits(limits: &Limits, context: &Context) -> io::Result<()> {
     same(Resource::As, limits.address_space_bytes)?;
     same(Resource::Data, limits.data_bytes)?;
     same(Resource::Fsize, limits.file_size_bytes)?;
+    if limits.file_size_is_told {
+        // SAFETY: no handler is set; that a signal is ignored stays so across exec.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    }
     same(Resource::Nofile, limits.open_files)?;
     // The soft limit signals, the hard one kills.
     set(Resource::Cpu, limits.cpu_seconds, limits.cpu_seconds.map(|seconds| seconds + 1))?;

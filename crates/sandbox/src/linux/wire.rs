@@ -132,6 +132,7 @@ pub(super) fn encode_job(job: &Job) -> Vec<u8> {
     writer.option(limits.data_bytes);
     writer.option(limits.cpu_seconds);
     writer.option(limits.file_size_bytes);
+    writer.number(limits.file_size_is_told.into());
     writer.option(limits.open_files);
     writer.option(limits.processes);
     writer.number(job.stderr_terminal.into());
@@ -169,6 +170,7 @@ pub(super) fn decode_job(bytes: &[u8], network: Vec<OwnedFd>) -> Option<Job> {
         data_bytes: reader.option()?,
         cpu_seconds: reader.option()?,
         file_size_bytes: reader.option()?,
+        file_size_is_told: reader.number()? != 0,
         open_files: reader.option()?,
         processes: reader.option()?,
     };
