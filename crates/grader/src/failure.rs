@@ -112,6 +112,8 @@ pub enum Symptom {
     BadReadyLine,
     /// The `listening on IP:PORT` line came, and no newline after it.
     UnendedReadyLine,
+    /// The ready line came when a client had connected, and not before.
+    LateReadyLine,
     /// The exit status is not the one expected.
     WrongStatus,
     /// Standard output is not as expected.
@@ -154,6 +156,7 @@ impl Symptom {
             Self::NoReadyLine => "no-ready-line",
             Self::BadReadyLine => "bad-ready-line",
             Self::UnendedReadyLine => "unended-ready-line",
+            Self::LateReadyLine => "late-ready-line",
             Self::WrongStatus => "wrong-status",
             Self::WrongStdout => "wrong-stdout",
             Self::WrongStderr => "wrong-stderr",

@@ -636,6 +636,8 @@ impl Finished {
 pub struct Server {
     program: Program,
     address: SocketAddr,
+    /// It was seen to wait for clients without having said where.
+    waits_in_silence: bool,
 }
 
 /// Reads from the processes' own sockets where they can be reached.
@@ -670,6 +672,7 @@ impl Server {
             let overdue = wordy || began.elapsed() > WORD_AFTER;
             Ok((overdue && !listening(&program.pids()).is_empty()).then_some(None))
         });
+        let mut waits_in_silence = false;
         let said = match waited {
             Ok(said) => said,
             Err(Stop::Failed(failure)) => {
@@ -678,6 +681,7 @@ impl Server {
                 if !waits || listening(&program.pids()).is_empty() {
                     return Err(program.no_ready_line(*failure));
                 }
+                waits_in_silence = true;
                 None
             }
             Err(other) => return Err(other),
@@ -704,7 +708,7 @@ impl Server {
             },
         };
         program.with(|state| state.serves = true);
-        Ok(Self { program, address })
+        Ok(Self { program, address, waits_in_silence })
     }
 
     /// The address in the first line of standard output, if that is a ready line.
@@ -742,7 +746,11 @@ impl Server {
         let lines = printed.iter().filter(|byte| **byte == b'\n').count();
         let said = line(&printed, 0).and_then(parse_ready_line);
         if lines == 1 && printed.ends_with(b"\n") && said == Some(self.address) {
-            return Ok(());
+            if !self.waits_in_silence {
+                return Ok(());
+            }
+            let (expected, got) = steps::ready_line_too_late();
+            return Err(Failure::new(Symptom::LateReadyLine, expected, got).into());
         }
         let symptom = match printed.as_slice() {
             [] => Symptom::NoReadyLine,

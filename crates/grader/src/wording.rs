@@ -289,6 +289,7 @@ pub fn heading(symptom: &str) -> String {
         "still-running" => "still running, your program goes on where it should end",
         "no-ready-line" => "no ready line, `listening on IP:PORT` did not come on stdout",
         "bad-ready-line" => "the ready line is not `listening on IP:PORT`",
+        "late-ready-line" => "the ready line came only when a client had connected",
         "unended-ready-line" => "the ready line came without a newline at its end",
         "wrong-status" => "another exit status than expected",
         "wrong-stdout" => "something else on stdout than expected",

@@ -28,6 +28,15 @@ pub fn ready_line() -> &'static str {
     "the line `listening on IP:PORT` on standard output"
 }
 
+/// That the ready line stands there before anybody connects.
+pub fn ready_line_too_late() -> (&'static str, &'static str) {
+    (
+        "the ready line while nobody has connected yet: whoever reads it learns from it where to \
+         connect",
+        "your server waited for a client, and printed the line when one had come",
+    )
+}
+
 /// Exactly the ready line on standard output, and what stands there.
 pub fn ready_line_only(expected: &str, printed: &str) -> (String, String) {
     (format!("exactly this on standard output: \"{expected}\""), self::printed(printed))
