@@ -52,16 +52,14 @@ fn core_checks_pass_and_the_others_say_why_not() {
     let document: Value = serde_json::from_str(&ended.stdout).expect(&ended.stderr);
     let graded = document["modules"][0]["checks"].as_array().expect("the checks");
     let of = |id: &str| graded.iter().find(|check| check["id"] == id).expect(id);
-    for id in ["address", "one-message"] {
+    // What takes a namespace elsewhere has another form here.
+    for id in ["address", "one-message", "no-route"] {
         assert_eq!(of(id)["status"], "passed", "{}", ended.stdout);
     }
-    for (id, expected) in [
-        ("no-route", ["make a user namespace: ", "`cargo xtask doctor` tells what can be done"]),
-        ("three-hosts", ["make a user namespace: ", "sysctl user.max_user_namespaces=10000"]),
-    ] {
-        assert_eq!(of(id)["status"], "unsupported", "{}", ended.stdout);
-        let told = of(id).to_string();
-        assert!(expected.iter().all(|words| told.contains(words)), "{told}");
+    assert_eq!(of("three-hosts")["status"], "unsupported", "{}", ended.stdout);
+    let told = of("three-hosts").to_string();
+    for words in ["make a user namespace: ", "sysctl user.max_user_namespaces=10000"] {
+        assert!(told.contains(words), "{told}");
     }
 }
 
