@@ -1,5 +1,6 @@
 //! A program that the check drives: what it prints, what it reads, how it ends.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Output};
@@ -336,7 +337,7 @@ impl Program {
     ///
     /// `Unsupported` where the kernel does not tell.
     pub fn cpu_time(&self) -> Verdict<Duration> {
-        self.pids().into_iter().map(|pid| unsupported(look::cpu_time(pid))).sum()
+        self.pids().into_iter().map(|pid| self.of_living(look::cpu_time(pid))).sum()
     }
 
     /// The most memory of its own (not the kernel's) that it holds now, in bytes, over all its
@@ -346,7 +347,7 @@ impl Program {
     ///
     /// `Unsupported` where the kernel does not tell.
     pub fn memory_bytes(&self) -> Verdict<u64> {
-        self.pids().into_iter().map(|pid| unsupported(look::anonymous_bytes(pid))).sum()
+        self.pids().into_iter().map(|pid| self.of_living(look::anonymous_bytes(pid))).sum()
     }
 
     /// The peak of its resident memory, in bytes.
@@ -355,7 +356,7 @@ impl Program {
     ///
     /// `Unsupported` where the kernel does not tell.
     pub fn peak_memory_bytes(&self) -> Verdict<u64> {
-        unsupported(look::peak_memory_bytes(self.pid()))
+        self.of_living(look::peak_memory_bytes(self.pid()))
     }
 
     /// The most address space that it ever had, in bytes: what it reserved, used or not.
@@ -364,7 +365,25 @@ impl Program {
     ///
     /// `Unsupported` where the kernel does not tell.
     pub fn peak_address_space_bytes(&self) -> Verdict<u64> {
-        unsupported(look::peak_address_space_bytes(self.pid()))
+        self.of_living(look::peak_address_space_bytes(self.pid()))
+    }
+
+    /// What the kernel accounts to one of its processes. One that has ended, or is about to, has
+    /// nothing any more: that is the end of the program, or of a child of it.
+    fn of_living<T: Default>(&self, result: std::io::Result<T>) -> Verdict<T> {
+        let is_gone = |error: &std::io::Error| {
+            matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::NotFound)
+        };
+        if !result.as_ref().is_err_and(is_gone) {
+            return unsupported(result);
+        }
+        let goal = Goal { who: None, ..Goal::of(self.index, steps::still_runs(&self.name())) };
+        let began = Instant::now();
+        self.context.wait(&goal, || {
+            let has_ended = self.context.has_ended(self.index);
+            Ok((has_ended || began.elapsed() >= ENDING).then_some(()))
+        })?;
+        self.expect_running().map(|()| T::default())
     }
 
     /// The program's own socket, as a second descriptor for it (pidfd_getfd(2)): what the kernel
@@ -455,7 +474,7 @@ impl Program {
 
 pub(crate) fn unsupported<T>(result: std::io::Result<T>) -> Verdict<T> {
     result.map_err(|error| match error.kind() {
-        std::io::ErrorKind::Unsupported => Stop::Unsupported(error.to_string()),
+        ErrorKind::Unsupported => Stop::Unsupported(error.to_string()),
         _ => error.into(),
     })
 }
@@ -643,6 +662,8 @@ pub struct Server {
 /// Reads from the processes' own sockets where they can be reached.
 type FindAddresses = fn(&[u32]) -> Vec<SocketAddr>;
 
+/// How long a process may take from giving up its memory to its end.
+const ENDING: Duration = Duration::from_secs(1);
 /// Where the ready line has to stand for the grader to find it among other output.
 const READY_LINE_WITHIN_BYTES: usize = 16 << 10;
 /// How long a server that already listens may take to say so before the grader goes on without its
