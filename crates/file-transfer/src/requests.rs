@@ -5,7 +5,9 @@ use grader::wording::file_transfer as words;
 use grader::{Check, Failure, Server, Symptom, Verdict};
 
 use crate::folder::Folder;
-use crate::talk::{Outcome, ask, expect_err, expect_get, expect_put, offer, read_line, start};
+use crate::talk::{
+    Outcome, ask, expect_err, expect_get, expect_put, not_this, offer, read_line, start,
+};
 
 /// A number that no 64 bits hold: 2^64.
 const BEYOND_64_BITS: &str = "18446744073709551616";
@@ -219,7 +221,7 @@ pub fn bad_requests(check: &mut Check) -> Verdict {
     let requests: [&[u8]; 6] = [b"GET missing\n", b"FOO\n", b"LIST x\n", b"\n", b"GET\n", NO_TEXT];
     for request in requests {
         let mut client = ask(&server, request)?;
-        told_by(expect_refusal(check, &server, &mut client), |failure| {
+        told_by(expect_refusal(&server, &mut client), |failure| {
             let took_it = failure.symptom == Symptom::WrongBytes && request == NO_TEXT;
             took_it.then_some("no-text-accepted")
         })?;
@@ -227,24 +229,19 @@ pub fn bad_requests(check: &mut Check) -> Verdict {
     }
     // Without a newline, and the client does not finish sending.
     let mut client = ask(&server, [b'x'; 8192])?;
-    told_as(expect_refusal(check, &server, &mut client), &SILENCE, "line-without-end")?;
+    told_as(expect_refusal(&server, &mut client), &SILENCE, "line-without-end")?;
     server.expect_running()
 }
 
 /// Expects exactly one line `ERR REASON`.
-fn expect_refusal(check: &Check, server: &Server, client: &mut grader::Connection) -> Verdict {
+fn expect_refusal(server: &Server, client: &mut grader::Connection) -> Verdict {
     let expected = words::one_refusal(&server.name());
     let line = read_line(client, &expected)?;
     let is_line = line.ends_with(b"\n") && std::str::from_utf8(&line).is_ok();
     if is_line && line.starts_with(b"ERR ") {
         return Ok(());
     }
-    let symptom = match client.end() {
-        Some(grader::tcp::End::Reset) if line.is_empty() => Symptom::Reset,
-        Some(_) if line.is_empty() => Symptom::CutShort,
-        _ => Symptom::WrongBytes,
-    };
-    check.fail(symptom, expected, words::line(&line))
+    not_this(client, &line, expected)
 }
 
 /// A size is digits, and not too many of them.

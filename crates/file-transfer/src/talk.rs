@@ -2,7 +2,7 @@
 //! to look is judged by one check alone.
 
 use grader::wording::file_transfer as words;
-use grader::{Check, Connection, Failure, Server, Stop, Symptom, Verdict};
+use grader::{Check, Connection, Server, Symptom, Verdict};
 
 use crate::folder::Folder;
 
@@ -54,7 +54,7 @@ pub(crate) fn expect_ok(server: &Server, client: &mut Connection) -> Verdict<Str
     let line = read_line(client, &expected)?;
     match line.strip_prefix(b"OK") {
         Some(rest) if line.ends_with(b"\n") => Ok(String::from_utf8_lossy(rest).trim().to_owned()),
-        _ => Err(not_this(client, &line, expected)),
+        _ => not_this(client, &line, expected),
     }
 }
 
@@ -66,17 +66,17 @@ pub(crate) fn expect_err(server: &Server, client: &mut Connection, request: &str
     if line.starts_with(b"ERR") {
         return Ok(());
     }
-    Err(not_this(client, &line, expected))
+    not_this(client, &line, expected)
 }
 
 /// A line that is another than expected, or the end in its place.
-fn not_this(client: &Connection, line: &[u8], expected: String) -> Stop {
+pub(crate) fn not_this<T>(client: &Connection, line: &[u8], expected: String) -> Verdict<T> {
     let symptom = match client.end() {
         Some(grader::tcp::End::Reset) if line.is_empty() => Symptom::Reset,
         Some(_) if line.is_empty() => Symptom::CutShort,
         _ => Symptom::WrongBytes,
     };
-    Failure::new(symptom, expected, words::line(line)).into()
+    client.fail(symptom, expected, words::line(line))
 }
 
 /// Asks for `name` and expects these bytes.
@@ -119,6 +119,6 @@ pub(crate) fn expect_answer(server: &Server, client: &mut Connection) -> Verdict
     match line.as_slice() {
         [b'O', b'K', ..] => Ok(Outcome::Taken),
         [b'E', b'R', b'R', ..] => Ok(Outcome::Refused),
-        _ => Err(not_this(client, &line, expected)),
+        _ => not_this(client, &line, expected),
     }
 }

@@ -106,8 +106,11 @@ impl Remembered {
         let own = ["Cargo.toml", "build.rs", "src/lib.rs"];
         let inputs = settings.iter().chain(&toolchain).map(|name| root.join(name));
         let inputs = inputs.chain(own.iter().map(|name| folder.join(name))).chain(libraries);
-        let inputs = inputs.map(|file| (stamp(&file), file)).map(|(stamp, file)| (file, stamp));
-        let inputs: Vec<_> = inputs.collect();
+        let inputs = inputs.map(|file| {
+            let then = stamp(&file);
+            (file, then)
+        });
+        let inputs = inputs.collect();
         let program = out.join(module);
         Some(Self { words: own_words(words, &out, &program), program, inputs })
     }
