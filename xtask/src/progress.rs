@@ -542,6 +542,7 @@ mod tests {
             max_points: 5,
             duration: Duration::ZERO,
             feedback: (status == Status::Failed).then_some(feedback),
+            weaker_form: None,
         }
     }
 

@@ -232,6 +232,9 @@ impl<'a> Proof<'a> {
                 anstream::println!("  note: this machine cannot show `{}`", check.id);
                 coverage.excuse(&check.id);
             }
+            if let Some(reason) = &check.weaker_form {
+                anstream::println!("  note: `{}` takes a weaker form here: {reason}", check.id);
+            }
         }
         self.wrong_programs(sandbox, &build.libraries, &mut coverage)
     }
@@ -401,9 +404,17 @@ fn judge_wrong(
         }
         Ok(report) => (
             judgement::wrong(&wrong.meaning, report, manifest, coverage),
-            judgement::failed_ids(report).join(", "),
+            failed_and_let_through(wrong, report),
         ),
     }
+}
+
+/// Which checks the program fails, and which of its own it passes in their weaker form.
+fn failed_and_let_through(wrong: &Wrong, report: &ModuleReport) -> String {
+    let mut failed = judgement::failed_ids(report);
+    let passed = judgement::let_through(&wrong.meaning, report);
+    failed.extend(passed.iter().map(|id| format!("({id} cannot tell here)")));
+    failed.join(", ")
 }
 
 fn tell(step: &str, problems: &[String], took: Duration, detail: &str) {

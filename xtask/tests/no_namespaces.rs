@@ -56,11 +56,24 @@ fn core_checks_pass_and_the_others_say_why_not() {
     for id in ["address", "one-message", "no-route"] {
         assert_eq!(of(id)["status"], "passed", "{}", ended.stdout);
     }
+    let form = of("no-route")["weaker_form"].as_str().unwrap_or_default();
+    assert!(form.contains("no network of its own"), "{}", ended.stdout);
+    assert!(of("address").get("weaker_form").is_none(), "{}", ended.stdout);
     assert_eq!(of("three-hosts")["status"], "unsupported", "{}", ended.stdout);
     let told = of("three-hosts").to_string();
     for words in ["make a user namespace: ", "sysctl user.max_user_namespaces=10000"] {
         assert!(told.contains(words), "{told}");
     }
+}
+
+#[test]
+fn a_proof_says_what_it_cannot_show() {
+    // Where `localhost` has one address only, `host-names` lets this program pass.
+    let arguments = ["verify", "tcp-echo", "--wrong", "first-address-only"];
+    let Some(ended) = without_namespaces(&arguments) else { return };
+    assert_eq!(ended.status, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let note = "note: `host-names` takes a weaker form here: localhost";
+    assert!(ended.stdout.contains(note), "{}", ended.stdout);
 }
 
 #[test]

@@ -177,6 +177,8 @@ pub(crate) struct Context {
     /// The program whose end of a connection closed before everything had come, if that is why the
     /// last step failed.
     pub hung_up: Cell<Option<usize>>,
+    /// Why the check ran in a weaker form, if it did.
+    pub weaker_form: RefCell<Option<String>>,
 }
 
 /// A lab, as far as waiting needs to know it.
@@ -212,6 +214,7 @@ impl Context {
             kept: RefCell::default(),
             connections: Cell::new(0),
             hung_up: Cell::new(None),
+            weaker_form: RefCell::default(),
         }
     }
 

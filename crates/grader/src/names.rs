@@ -107,7 +107,7 @@ impl Check<'_> {
     }
 
     fn peer_at_localhost(&mut self, reason: &str) -> Verdict<Vec<NamedPeer>> {
-        self.note(steps::localhost_instead(reason));
+        self.take_weaker_form(steps::localhost_instead(reason));
         let listener = self.listen("127.0.0.1")?;
         let address = format!("localhost:{}", listener.address().port());
         Ok(vec![NamedPeer { address, listener, _refusing: None }])

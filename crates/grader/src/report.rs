@@ -55,6 +55,9 @@ pub struct CheckReport {
     pub duration: Duration,
     /// What to tell the learner, if it did not pass.
     pub feedback: Option<Feedback>,
+    /// What this machine lacked, so that the check ran in a form that some wrong programs pass which
+    /// the whole one would fail.
+    pub weaker_form: Option<String>,
 }
 
 /// What came of a check.

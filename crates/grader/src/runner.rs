@@ -340,14 +340,22 @@ fn run_check(plan: &Plan, sandbox: &Sandbox, entry: &CheckEntry) -> CheckReport 
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let folder = format!("{}-{}-{number}", plan.module.name, entry.id);
         let folder = sandbox.scratch().join(folder);
-        let (verdict, events) = run_once(plan, sandbox, entry, function, folder);
+        let ran = run_once(plan, sandbox, entry, function, folder);
         let is_over = tries == TRIES || sandbox.closed().is_closed();
-        if matches!(verdict, Err(Stop::Error(_))) && !is_over {
+        if matches!(ran.verdict, Err(Stop::Error(_))) && !is_over {
             tries += 1;
             continue;
         }
-        return conclude(plan, entry, verdict, &events, began.elapsed());
+        let report = conclude(plan, entry, ran.verdict, &ran.events, began.elapsed());
+        return CheckReport { weaker_form: ran.weaker_form, ..report };
     }
+}
+
+/// What a check's function left behind.
+struct Ran {
+    verdict: Verdict,
+    events: Vec<Event>,
+    weaker_form: Option<String>,
 }
 
 fn run_once(
@@ -356,9 +364,9 @@ fn run_once(
     entry: &CheckEntry,
     function: CheckFn,
     folder: PathBuf,
-) -> (Verdict, Vec<Event>) {
+) -> Ran {
     if let Err(error) = fs_err::create_dir(&folder) {
-        return (Err(error.into()), Vec::new());
+        return Ran { verdict: Err(error.into()), events: Vec::new(), weaker_form: None };
     }
     let random = Random::new(plan.seed, &entry.id);
     let mut check = Check::new(sandbox, &plan.target, folder.clone(), random, plan.deadline);
@@ -369,11 +377,12 @@ fn run_once(
     }));
     let verdict = verdict.unwrap_or_else(|panic| Err(Stop::Error(panic_message(panic.as_ref()))));
     let verdict = verdict.map_err(|stop| check.with_packets(stop));
+    let weaker_form = check.context.weaker_form.take();
     drop(check);
     // The programs are gone with the check; what they left in its folder goes with the run at the
     // latest.
     let _ = sandbox::scratch::remove(&folder);
-    (verdict, recorder.events())
+    Ran { verdict, events: recorder.events(), weaker_form }
 }
 
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> anyhow::Error {
@@ -447,5 +456,6 @@ fn report_of(
         max_points: entry.points,
         duration,
         feedback,
+        weaker_form: None,
     }
 }

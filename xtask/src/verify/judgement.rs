@@ -32,6 +32,13 @@ impl Coverage {
         self.hints.retain(|(of, _)| of != check);
     }
 
+    /// The hints that a program is to show are reached, or it is not this machine that can tell.
+    fn reach_hints(&mut self, shown: &Shown) {
+        for symptom in shown.or.iter().chain([&shown.symptom]) {
+            self.hints.remove(&(shown.check.clone(), symptom.clone()));
+        }
+    }
+
     /// What is still not reached, as sentences that say what to do.
     pub fn gaps(&self) -> Vec<String> {
         let checks = self.checks.iter().map(|check| {
@@ -113,6 +120,10 @@ pub fn wrong(
                  mend the check, or name it in `may_fail`\n{}",
                 summary(check)
             )),
+            // Another machine shows that it fails.
+            Status::Passed if named && check.weaker_form.is_some() => {
+                coverage.checks.remove(id);
+            }
             Status::Passed if named => problems.push(format!(
                 "it passes `{id}`, which it should fail; sharpen the check, or the mistake"
             )),
@@ -127,6 +138,17 @@ pub fn wrong(
         problems.extend(show(shown, report, manifest, coverage));
     }
     problems
+}
+
+/// The ids of the checks that a program should fail and passes, since they had to take a weaker form
+/// on this machine.
+pub fn let_through(meaning: &Meaning, report: &ModuleReport) -> Vec<String> {
+    let weak = report.checks.iter().filter(|check| {
+        check.status == Status::Passed
+            && check.weaker_form.is_some()
+            && meaning.fails.contains(&check.id)
+    });
+    weak.map(|check| check.id.clone()).collect()
 }
 
 /// The ids of the checks that failed, in order.
@@ -145,6 +167,10 @@ fn show(
     let check = report.checks.iter().find(|check| check.id == *id)?;
     let entry = manifest.checks.iter().find(|entry| entry.id == *id)?;
     if check.status == Status::Unsupported {
+        return None;
+    }
+    if check.status == Status::Passed && check.weaker_form.is_some() {
+        coverage.reach_hints(shown);
         return None;
     }
     let Some(Feedback { symptom, hint: told, .. }) = &check.feedback else {
@@ -172,9 +198,7 @@ fn show(
         return Some(format!("at `{id}` another hint is shown than the one meant: {told}"));
     }
     if hint.is_none() {
-        for symptom in or.iter().chain([wanted]) {
-            coverage.hints.remove(&(id.clone(), symptom.clone()));
-        }
+        coverage.reach_hints(shown);
     }
     None
 }

@@ -87,6 +87,7 @@ mod tests {
             max_points: if kind == Kind::Core { 50 } else { 10 },
             duration: Duration::ZERO,
             feedback: (status == Status::Failed).then_some(feedback),
+            weaker_form: None,
         }
     }
 

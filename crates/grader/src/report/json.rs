@@ -46,6 +46,8 @@ struct Check<'a> {
     max_points: u32,
     duration_ms: u64,
     feedback: Option<Told<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weaker_form: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,6 +105,7 @@ impl<'a> Check<'a> {
             max_points: check.max_points,
             duration_ms: u64::try_from(check.duration.as_millis()).unwrap_or(u64::MAX),
             feedback: check.feedback.as_ref().map(Told::of),
+            weaker_form: check.weaker_form.as_deref(),
         }
     }
 }

@@ -579,6 +579,12 @@ pub fn localhost_instead(reason: &str) -> String {
     format!("localhost, which may have one address only, stands for a name with two: {reason}")
 }
 
+/// A check sends to port 0 instead of out of a network of the program's own.
+pub fn port_zero_instead() -> &'static str {
+    "this machine gives the program no network of its own: instead it is told to send to port 0, \
+     where nothing can be sent to (EINVAL)"
+}
+
 /// What this machine's resolver finds for a name that stands in /etc/hosts twice.
 pub fn resolver_finds(name: &str, found: &BTreeSet<IpAddr>) -> String {
     let found: Vec<String> = found.iter().map(IpAddr::to_string).collect();

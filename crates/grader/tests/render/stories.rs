@@ -51,6 +51,7 @@ pub fn check(id: &str, title: &str, status: Status) -> CheckReport {
         max_points: 5,
         duration: Duration::from_millis(14),
         feedback: None,
+        weaker_form: None,
     }
 }
 
