@@ -53,6 +53,12 @@ pub fn bad_cidr(check: &mut Check) -> Verdict {
         "172.60.50.0/x",
         "172.60.50.0/24/8",
         "172.60.50.0/ 24",
+        "172.60.50.0/24x",
+        "172.60.50.0/",
+        "172.60.50.0/-1",
+        "172.60.50.0/280",
+        "172.60.50.0.0/24",
+        "172..50.0/24",
     ] {
         let finished = check.start(["address", cidr])?.finish_with(2);
         let finished = told_by(finished, |failure| is_success(failure).then_some("not-refused"))?;

@@ -41,7 +41,7 @@ pub fn one_message(check: &mut Check) -> Verdict {
 /// replaced.
 pub fn as_text(check: &mut Check) -> Verdict {
     let (listener, mut sender) = start(check)?;
-    let cases: [(&[u8], &str); 4] = [
+    let cases: [(&[u8], &str); 5] = [
         (b"two\nlines", r#""two\nlines""#),
         (b" spaces, and a newline at the end \n", r#"" spaces, and a newline at the end \n""#),
         (
@@ -49,6 +49,7 @@ pub fn as_text(check: &mut Check) -> Verdict {
             r#""a \"quote\", a \\, a tab\tand \r and \0""#,
         ),
         (b"not \xff UTF-8", "\"not \u{fffd} UTF-8\""),
+        (b"it's me", "\"it's me\""),
     ];
     for (number, (message, printed)) in cases.into_iter().enumerate() {
         sender.send_to(&listener, listener.address(), message)?;
@@ -59,6 +60,7 @@ pub fn as_text(check: &mut Check) -> Verdict {
 }
 
 /// Messages that wait together are still printed one by one, in order, and each with its own size.
+/// What another sender sends is printed as well, as that one's.
 pub fn edges(check: &mut Check) -> Verdict {
     let (listener, mut sender) = start(check)?;
     let texts = [check.random_text(700), check.random_text(3), check.random_text(11)];
@@ -70,7 +72,12 @@ pub fn edges(check: &mut Check) -> Verdict {
     for (number, text) in texts.iter().enumerate() {
         listener.expect_heard_text(number, &format!("\"{text}\""))?;
     }
-    Ok(())
+    let host = check.own_loopback();
+    let mut other = check.datagram_peer(&host)?;
+    other.send_to(&listener, listener.address(), b"another sender")?;
+    let heard = format!("from {} \"another sender\"", other.address());
+    let heard = listener.expect_heard(texts.len(), &heard);
+    told_as(heard, &[Symptom::Stalled, Symptom::WrongStdout], "one-sender-only")
 }
 
 /// A message of no bytes is one all the same.

@@ -1,7 +1,7 @@
 //! A program that the check drives: what it prints, what it reads, how it ends.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Output};
 use std::rc::Rc;
@@ -753,6 +753,22 @@ impl Server {
     /// A failure if the connection is refused.
     pub fn connect(&self) -> Verdict<Connection> {
         Connection::open(&self.program, self.address)
+    }
+
+    /// Expects that a program that was asked to listen at `asked` has a listening socket there, as
+    /// far as the kernel tells.
+    ///
+    /// # Errors
+    ///
+    /// A failure (`bound-elsewhere`) that shows where it listens.
+    pub fn expect_listening_at(&self, asked: IpAddr) -> Verdict {
+        let asked = self.context.reach(SocketAddr::new(asked, 0)).ip();
+        let bound = crate::sockets::listening(&self.pids());
+        if bound.is_empty() || bound.iter().any(|one| one.ip().to_canonical() == asked) {
+            return Ok(());
+        }
+        let (expected, got) = steps::bound_elsewhere(asked, bound[0]);
+        Err(Failure::new(Symptom::Named("bound-elsewhere"), expected, got).into())
     }
 
     /// Expects that standard output is exactly the line `listening on IP:PORT` with the address

@@ -264,7 +264,9 @@ impl DatagramPeer {
     /// A failure if none comes, another one, or from elsewhere (`wrong-sender`).
     pub fn expect_from(&mut self, program: &Program, from: SocketAddr, bytes: &[u8]) -> Verdict {
         let datagram = self.expect(program, bytes)?;
-        if datagram.from == from {
+        // A socket at 0.0.0.0 answers from whichever address the client has reached.
+        let everywhere = from.ip().is_unspecified() && datagram.from.port() == from.port();
+        if datagram.from == from || everywhere {
             return Ok(());
         }
         let (expected, got) = steps::datagram_sender(from, datagram.from);
@@ -435,6 +437,20 @@ impl Check<'_> {
         Ok(peer)
     }
 
+    /// A datagram socket of the grader's on `host`, at `port` where that is free there, else at
+    /// another one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Check::datagram_peer`].
+    pub fn datagram_peer_near(&mut self, host: &str, port: u16) -> Verdict<DatagramPeer> {
+        let wanted = SocketAddr::new(host.parse().context("no IP address")?, port);
+        match DatagramPeer::open_at(Rc::clone(&self.context), wanted) {
+            Ok(peer) => Ok(peer),
+            Err(_) => self.datagram_peer(host),
+        }
+    }
+
     /// Whether a second socket, willing to share (`SO_REUSEADDR`, socket(7)), can be bound to
     /// `address` just now.
     ///
@@ -442,10 +458,28 @@ impl Check<'_> {
     ///
     /// The grader's error.
     pub fn can_share_port(&mut self, address: SocketAddr) -> Verdict<bool> {
+        self.can_bind_as_well(address, Socket::set_reuse_address)
+    }
+
+    /// Whether a second socket that would take turns with the first (`SO_REUSEPORT`, socket(7)) can
+    /// be bound to `address` just now.
+    ///
+    /// # Errors
+    ///
+    /// The grader's error.
+    pub fn can_take_turns_at(&mut self, address: SocketAddr) -> Verdict<bool> {
+        self.can_bind_as_well(address, Socket::set_reuse_port)
+    }
+
+    fn can_bind_as_well(
+        &mut self,
+        address: SocketAddr,
+        set_option: fn(&Socket, bool) -> io::Result<()>,
+    ) -> Verdict<bool> {
         self.context.must_be_here(words::about_this_machine())?;
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
             .context("open a socket")?;
-        socket.set_reuse_address(true).context("set SO_REUSEADDR")?;
+        set_option(&socket, true).context("let others have the port, too")?;
         match socket.bind(&address.into()) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(false),

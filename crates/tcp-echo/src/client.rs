@@ -29,6 +29,18 @@ pub fn message(check: &mut Check) -> Verdict {
     connection.finish_sending()?;
     let finished = client.finish_with(0)?;
     of_stdout(finished.expect_stdout(message.as_bytes()))?;
+    empty_message(check)
+}
+
+/// An empty message is one: nothing is sent, and nothing of what stands on standard input.
+fn empty_message(check: &mut Check) -> Verdict {
+    let mut peer = check.listen("127.0.0.1")?;
+    let client = check.start(["client", &peer.address().to_string(), ""])?;
+    client.feed_stdin(check.pattern(20));
+    let mut connection = peer.accept(&client)?;
+    told_as(connection.expect_end(), &[Symptom::ExtraBytes], "stdin-for-the-empty-message")?;
+    connection.finish_sending()?;
+    client.finish_with(0)?.expect_stdout(b"")?;
     Ok(())
 }
 
@@ -70,7 +82,7 @@ fn finish_compared(client: &Program) -> Verdict {
     Ok(())
 }
 
-/// The answer comes byte by byte.
+/// The answer comes byte by byte; another one is longer than the message.
 pub fn dribs(check: &mut Check) -> Verdict {
     let text = check.random_text(64);
     let (client, mut connection) = start(check, &text)?;
@@ -78,6 +90,18 @@ pub fn dribs(check: &mut Check) -> Verdict {
     connection.send_bytewise(text.as_bytes())?;
     connection.finish_sending()?;
     client.finish_with(0)?.expect_stdout(text.as_bytes())?;
+
+    // It is the server's close that ends the answer, not the number of bytes. Whether a client
+    // finds fault with such a server is its own affair.
+    let (client, mut connection) = start(check, &text)?;
+    connection.expect_bytes(text.as_bytes())?;
+    connection.send(text.as_bytes())?;
+    connection.await_read()?;
+    let more = connection.send(b" and more").and_then(|()| connection.finish_sending());
+    told_as(more, &[Symptom::Reset, Symptom::CutShort], "stops-before-the-end")?;
+    let finished = client.finish()?;
+    let printed = finished.expect_stdout(format!("{text} and more").as_bytes());
+    told_as(printed, &[Symptom::CutShort], "stops-before-the-end")?;
     Ok(())
 }
 
@@ -114,6 +138,11 @@ pub fn early_close(check: &mut Check) -> Verdict {
         finished.expect_some_error()?;
         of_stdout(finished.expect_stdout(answer.as_bytes()))?;
     }
+    // A reset ends the conversation as well. What came before it may be lost with it.
+    let (client, mut connection) = start(check, "hello, world")?;
+    connection.expect_bytes(b"hello, world")?;
+    connection.reset()?;
+    client.finish_with(1)?.expect_some_error()?;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! The rules that hold for every program of the course.
 
+use std::net::Ipv4Addr;
+
 use grader::retell::{of_stdout, told_as};
 use grader::{Check, Server, Stop, Symptom, Verdict};
 
@@ -14,6 +16,7 @@ pub fn ready_line(check: &mut Check) -> Verdict {
             return Err(error.into());
         }
     }
+    server.expect_listening_at(Ipv4Addr::LOCALHOST.into())?;
     let unlike = unlike_ready_line(&server)?;
     let fault = [Symptom::NoReadyLine, Symptom::BadReadyLine];
     match unlike {

@@ -33,11 +33,17 @@ pub(crate) fn of_collected(verdict: Verdict, came: &[u8], texts: &[String]) -> V
     })
 }
 
-/// White space that is missing at the end or the beginning of what was sent.
+/// White space that is missing at the end or the beginning of what was sent, or zeros at the end.
 pub(crate) fn of_trimmed<T>(verdict: Verdict<T>, came: &[u8], sent: &[u8]) -> Verdict<T> {
     let trimmed = came.len() < sent.len() && came.trim_ascii() == sent.trim_ascii();
+    let zeros_lost = sent.strip_prefix(came).is_some_and(|rest| rest.iter().all(|byte| *byte == 0));
     let differs = [Symptom::Named("shortened"), Symptom::WrongBytes];
-    told_by(verdict, |failure| (trimmed && differs.contains(&failure.symptom)).then_some("trimmed"))
+    told_by(verdict, |failure| {
+        if !differs.contains(&failure.symptom) {
+            return None;
+        }
+        if trimmed { Some("trimmed") } else { zeros_lost.then_some("zeros-lost") }
+    })
 }
 
 /// A datagram that lost its tail: where the first byte 00 stood, or where a buffer ended.

@@ -81,6 +81,12 @@ pub fn error_line(check: &mut Check) -> Verdict {
     let client = check.start(["client", &closed.address().to_string(), "hello"])?;
     of_error_line(client.finish()?.expect_error_line_about(closed.address()))?;
 
+    // A try that gets no reply is no failure yet, and says nothing.
+    let client = check.start(["client", &silent.address().to_string(), "hello"])?;
+    let finished = client.finish()?;
+    let told = of_error_line(finished.expect_error_line_about(silent.address()));
+    told_as(told, &[Symptom::Named("several-lines")], "complains-of-each-try")?;
+
     let server = check.start(["server", &silent.address().to_string()])?;
     of_error_line(server.finish()?.expect_last_error_line_about(silent.address()))?;
     Ok(())

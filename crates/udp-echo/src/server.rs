@@ -45,7 +45,7 @@ pub fn arbitrary_bytes(check: &mut Check) -> Verdict {
     let mut client = client(check)?;
     let every_value: Vec<u8> = (0..=255).collect();
     let random = check.random_bytes(1000);
-    let texts: [&[u8]; 3] = [b"a line\n", b"\r\n", b"  spaces around  "];
+    let texts: [&[u8]; 4] = [b"a line\n", b"\r\n", b"  spaces around  ", b"zeros at the end\0\0"];
     let others = [&[0x00, 0xff, 0x0d, 0x0a, 0xc3, 0x28], &every_value[..], &random];
     for bytes in texts.into_iter().chain(others) {
         client.send_to(&server, server.address(), bytes)?;
@@ -148,13 +148,17 @@ pub fn port_taken(check: &mut Check) -> Verdict {
 }
 
 /// The server's port is its own: a second socket cannot share it, not even one that is willing to
-/// (`SO_REUSEADDR`).
+/// (`SO_REUSEADDR`, `SO_REUSEPORT`).
 pub fn own_port(check: &mut Check) -> Verdict {
     let server = start(check)?;
     converse(check, &server)?;
     if check.can_share_port(server.address())? {
-        let (expected, got) = steps::keeps_its_port(server.address());
+        let (expected, got) = steps::keeps_its_port(server.address(), "SO_REUSEADDR");
         return Err(Failure::new(Symptom::Named("shares-its-port"), expected, got).into());
+    }
+    if check.can_take_turns_at(server.address())? {
+        let (expected, got) = steps::keeps_its_port(server.address(), "SO_REUSEPORT");
+        return Err(Failure::new(Symptom::Named("takes-turns"), expected, got).into());
     }
     converse(check, &server)
 }

@@ -238,11 +238,11 @@ pub fn datagram_gap(least: Duration, gap: Duration) -> (String, String) {
 }
 
 /// How long after the first try the second may come, and how long after it came at the best.
-pub fn second_try(most: Duration, gap: Duration) -> (String, String) {
+pub fn next_try(which: &str, most: Duration, gap: Duration) -> (String, String) {
     let (most, gap) = (most.as_millis(), gap.as_millis());
     (
-        format!("the second try 500 ms after the first, {most} ms at the most"),
-        format!("it came {gap} ms after the first, and in no run sooner"),
+        format!("{which} 500 ms after the one before, {most} ms at the most"),
+        format!("it came {gap} ms after that one, and in no run sooner"),
     )
 }
 
@@ -270,10 +270,10 @@ pub fn tries_again(who: &str, message: &[u8]) -> String {
 }
 
 /// That another socket cannot be bound to a port.
-pub fn keeps_its_port(address: SocketAddr) -> (String, String) {
+pub fn keeps_its_port(address: SocketAddr, option: &str) -> (String, String) {
     (
         format!("nobody else can bind {address} while the program has it"),
-        "a second socket was bound there: SO_REUSEADDR is set on both".to_owned(),
+        format!("a second socket was bound there: {option} is set on both"),
     )
 }
 
