@@ -29,6 +29,17 @@ pub fn message(check: &mut Check) -> Verdict {
     connection.finish_sending()?;
     let finished = client.finish_with(0)?;
     of_stdout(finished.expect_stdout(message.as_bytes()))?;
+    Ok(())
+}
+
+/// The client finishes its sending half after the message, and still reads.
+pub fn half_close(check: &mut Check) -> Verdict {
+    let (client, mut connection) = start(check, "that is all")?;
+    connection.expect_bytes(b"that is all")?;
+    connection.expect_end()?;
+    connection.send(b"that is all")?;
+    connection.finish_sending()?;
+    client.finish_with(0)?.expect_stdout(b"that is all")?;
     empty_message(check)
 }
 
@@ -41,17 +52,6 @@ fn empty_message(check: &mut Check) -> Verdict {
     told_as(connection.expect_end(), &[Symptom::ExtraBytes], "stdin-for-the-empty-message")?;
     connection.finish_sending()?;
     client.finish_with(0)?.expect_stdout(b"")?;
-    Ok(())
-}
-
-/// The client finishes its sending half after the message, and still reads.
-pub fn half_close(check: &mut Check) -> Verdict {
-    let (client, mut connection) = start(check, "that is all")?;
-    connection.expect_bytes(b"that is all")?;
-    connection.expect_end()?;
-    connection.send(b"that is all")?;
-    connection.finish_sending()?;
-    client.finish_with(0)?.expect_stdout(b"that is all")?;
     Ok(())
 }
 
