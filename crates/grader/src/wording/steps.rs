@@ -238,11 +238,19 @@ pub fn datagram_gap(least: Duration, gap: Duration) -> (String, String) {
 }
 
 /// How long after the first try the second may come, and how long after it came at the best.
-pub fn next_try(which: &str, most: Duration, gap: Duration) -> (String, String) {
+pub fn second_try(most: Duration, gap: Duration) -> (String, String) {
     let (most, gap) = (most.as_millis(), gap.as_millis());
     (
-        format!("{which} 500 ms after the one before, {most} ms at the most"),
-        format!("it came {gap} ms after that one, and in no run sooner"),
+        format!("the second try 500 ms after the first, {most} ms at the most"),
+        format!("it came {gap} ms after the first, and in no run sooner"),
+    )
+}
+
+/// That the third try waits no longer than the second, and how much longer it waited at the best.
+pub fn third_try(growth: Duration) -> (&'static str, String) {
+    (
+        "the third try as long after the second as the second after the first: 500 ms",
+        format!("it waited {} ms longer, and in no run less", growth.as_millis()),
     )
 }
 
