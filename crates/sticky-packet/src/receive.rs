@@ -190,18 +190,21 @@ pub fn next_sender(check: &mut Check) -> Verdict {
 }
 
 /// Without framing each read is a line. How the bytes fall into reads is the kernel's affair and
-/// the program's, so the texts of all lines together are judged; here alone bytes that are no text
-/// are replaced.
+/// the program's, so the texts of all lines together are judged, and that each stands as `{:?}`
+/// prints it; here alone bytes that are no text are replaced.
 pub fn without_framing(check: &mut Check) -> Verdict {
     for framing in ["none", "delay"] {
         let mut receiver = Receiver::start_with(check, "127.0.0.1:0", framing)?;
-        let segments: [&[u8]; 4] = [b"one", b"two\n", &[0xc3], &[0xa9]];
+        let segments: [&[u8]; 4] = [b"it's\r\0one", b"two\n", &[0xc3], &[0xa9]];
         let _sender = receiver.sender_of(segments)?;
         let mut together = String::new();
         loop {
             let came = receiver.next(&sticky_packet::prints_anything(&receiver.server.name()))?;
             match text_of(&came) {
-                Some(text) => together.push_str(&text),
+                Some(text) if came == line_for(&text) => together.push_str(&text),
+                Some(text) => {
+                    receiver.compare(&line_for(&text), &came, |_| Some("written-otherwise"))?;
+                }
                 None if came == "closed" => break,
                 None => {
                     let expected = steps::prints_line(&receiver.server.name(), "closed");
@@ -212,11 +215,12 @@ pub fn without_framing(check: &mut Check) -> Verdict {
             }
         }
         // Both halves in one read are the character.
-        if together != "onetwo\n\u{fffd}\u{fffd}" && together != "onetwo\né" {
+        let replaced = "it's\r\0onetwo\n\u{fffd}\u{fffd}";
+        if together != replaced && together != "it's\r\0onetwo\né" {
             let name = receiver.server.name();
-            let (expected, got) =
-                sticky_packet::texts(&name, "onetwo\n\u{fffd}\u{fffd}", &together);
-            let trimmed = ["onetwo\u{fffd}\u{fffd}", "onetwoé"].contains(&together.as_str());
+            let (expected, got) = sticky_packet::texts(&name, replaced, &together);
+            let trimmed =
+                ["it's\r\0onetwo\u{fffd}\u{fffd}", "it's\r\0onetwoé"].contains(&together.as_str());
             let mistake = if trimmed { "trimmed" } else { "not-told" };
             return check.fail(Symptom::Named(mistake), expected, got);
         }

@@ -114,7 +114,8 @@ impl Receiver {
         self.compare(line, &came, tell)
     }
 
-    fn compare(
+    /// As [`Receiver::expect`], of a line that has been taken already.
+    pub(crate) fn compare(
         &self,
         line: &str,
         came: &str,

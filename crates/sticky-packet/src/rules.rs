@@ -1,11 +1,12 @@
 //! The rules that hold for every program of the course.
 
 use grader::retell::told_by;
-use grader::wording::sticky_packet;
+use grader::wording::{steps, sticky_packet};
 use grader::{Check, Stop, Symptom, Verdict};
 
 use crate::frames::{Framing, line_for};
 use crate::receiver::{Receiver, is_result};
+use crate::send;
 
 /// The receiver says where it listens, in one line, and then prints results only. Whether these are
 /// right is for other checks to say.
@@ -100,6 +101,35 @@ pub fn error_line(check: &mut Check) -> Verdict {
     let stranger = check.listen("127.0.0.1")?;
     let receiver = check.start(["receive", &stranger.address().to_string(), "none"])?;
     receiver.finish()?.expect_last_error_line_about(stranger.address())?;
+    reset_midway(check)
+}
+
+/// A receiver that resets while messages are still to be sent: a write of the sender fails.
+fn reset_midway(check: &mut Check) -> Verdict {
+    const TRIES: u32 = 8;
+    const MESSAGES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
+    for _ in 0..TRIES {
+        let (sender, mut connection) = send::start(check, "127.0.0.1", "delay", &MESSAGES)?;
+        let expected = steps::sends_bytes(&sender.name(), MESSAGES[0].as_bytes(), 0);
+        connection.read_until(&expected, |bytes| (!bytes.is_empty()).then_some(0))?;
+        sender.pause()?;
+        connection.take_in()?;
+        // One that has sent everything has nothing left to fail. Its pauses are judged elsewhere.
+        if connection.end().is_some() || connection.unread() >= MESSAGES.len() {
+            sender.kill()?;
+            continue;
+        }
+        connection.reset()?;
+        sender.resume()?;
+        let failed = sender.finish_with(1).and_then(|finished| {
+            finished.expect_some_error()?;
+            Ok(())
+        });
+        return told_by(failed, |failure| {
+            (!failure.symptom.is_silence()).then_some("reset-unnoticed")
+        });
+    }
     Ok(())
 }
 
