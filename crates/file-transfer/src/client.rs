@@ -191,7 +191,15 @@ fn replaces(check: &mut Check, folder: &Folder) -> Verdict {
     connection.send(b"OK 10\nabcdefghij")?;
     client.finish_with(0)?;
     watch.expect_one_step("old")?;
-    whole_or_old(sub.expect_file("old", b"abcdefghij"))
+    whole_or_old(sub.expect_file("old", b"abcdefghij"))?;
+
+    // A temporary name made of this one and anything more is too long.
+    let longest = "n".repeat(255);
+    let (client, mut connection) = start(check, "get", &[&longest])?;
+    read_request(&client, &mut connection)?;
+    connection.send(b"OK 5\nhello")?;
+    told_as(client.finish_with(0), &[Symptom::WrongStatus], "no-room-for-255")?;
+    whole_or_old(folder.expect_file(&longest, b"hello"))
 }
 
 /// The server has no such file: nothing is created, and nothing is lost.
@@ -211,6 +219,15 @@ pub fn missing(check: &mut Check) -> Verdict {
         })?;
         finished.expect_status(&[1])?.expect_some_error()?;
     }
+    // What is neither OK nor ERR is no answer, be the rest as it should.
+    let before = folder.snapshot()?;
+    let (client, mut connection) = start(check, "get", &["data", "new"])?;
+    read_request(&client, &mut connection)?;
+    connection.send(b"NO 5\nhello")?;
+    connection.finish_sending()?;
+    let finished = client.finish()?;
+    let refused = folder.expect_as(&before, "new").and_then(|()| finished.expect_status(&[1]));
+    told_by(refused, |_| Some("took-it-for-ok"))?.expect_some_error()?;
     Ok(())
 }
 
@@ -228,6 +245,12 @@ pub fn shows_reason(check: &mut Check) -> Verdict {
         let finished = client.finish_with(1)?;
         finished.expect_error_containing(REASON)?;
     }
+    let long = format!("{}end", "long ".repeat(60));
+    let (client, mut connection) = start(check, "get", &["data"])?;
+    read_request(&client, &mut connection)?;
+    connection.send(format!("ERR {long}\n").as_bytes())?;
+    connection.finish_sending()?;
+    client.finish_with(1)?.expect_error_containing(&long)?;
     Ok(())
 }
 

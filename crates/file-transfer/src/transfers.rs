@@ -102,7 +102,28 @@ pub fn overwrite(check: &mut Check) -> Verdict {
     told_by(download.expect_bytes(&old[BEGUN_BYTES..]), |failure| {
         (!failure.symptom.is_silence()).then_some(WRITTEN_TO)
     })?;
-    expect_get(&server, "v", &new)
+    expect_get(&server, "v", &new)?;
+    not_stored(check, &server, &folder)
+}
+
+/// While a file is coming a folder takes its name, so that no rename can give it to the file: the
+/// server must not say that it is stored.
+fn not_stored(check: &Check, server: &Server, folder: &Folder) -> Verdict {
+    let bytes = b"fresh";
+    let mut client = begin_put(server, "taken", bytes.len())?;
+    match std::fs::create_dir(folder.path().join("taken")) {
+        // The file has its name before it is whole, which is judged above.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        created => created?,
+    }
+    folder.write(check, "taken/inside", b"hello")?;
+    client.send(bytes)?;
+    let line = read_line(&mut client, &words::answers(&server.name()))?;
+    if line.starts_with(b"OK") {
+        let expected = words::refuses(&server.name(), "PUT 5 taken");
+        return check.fail(Symptom::Named("said-stored"), expected, words::line(&line));
+    }
+    Ok(())
 }
 
 /// Begins to get a file, of which not much fits into the kernel's buffer on this side: the server
