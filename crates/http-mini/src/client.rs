@@ -227,6 +227,10 @@ pub fn cut_short(check: &mut Check) -> Verdict {
     for answer in [short, nothing] {
         run(check, &answer, true)?.expect_status(&[1])?.expect_some_error()?;
     }
+    // Without a length the close is the end, if `get` knows that, and a reset is none.
+    if takes(check, &ok(&["Server: plain"], b"all of it"), b"all of it")? {
+        reset_in_body(check)?;
+    }
     // What a whole chunked body is, is judged by a check of its own.
     if takes(check, &ok(&[CHUNKED], CHUNKS), IN_CHUNKS)? {
         let ends: [&[u8]; 5] =
@@ -237,6 +241,17 @@ pub fn cut_short(check: &mut Check) -> Verdict {
         }
     }
     Ok(())
+}
+
+fn reset_in_body(check: &mut Check) -> Verdict {
+    let mut exchange = Exchange::begin(check, "/file")?;
+    exchange.connection.send(&ok(&["Server: dying"], b"only a part comes, so"))?;
+    exchange.connection.await_read()?;
+    let Exchange { client, connection, .. } = exchange;
+    connection.reset()?;
+    let finished = finish(&client)?;
+    let told = told_as(finished.expect_status(&[1]), &[Symptom::WrongStatus], "reset-as-end");
+    told?.expect_some_error().map(drop)
 }
 
 /// What comes is no answer of HTTP.
@@ -262,6 +277,10 @@ pub fn garbage(check: &mut Check) -> Verdict {
         told_as(finished.expect_status(&[1]), &[Symptom::WrongStatus], "nearly-http")?
             .expect_some_error()?;
     }
+    // The phrase may be missing: this is an answer.
+    let bare = with_status("HTTP/1.1 200 ", &["Content-Length: 5"], b"hello");
+    let finished = run(check, &bare, true)?;
+    told_as(finished.expect_status(&[0]), &[Symptom::WrongStatus], "no-phrase")?;
     // A size that is none is garbage too, for a client that knows chunks.
     if takes(check, &ok(&[CHUNKED], CHUNKS), IN_CHUNKS)? {
         let answer = ok(&[CHUNKED], b"5\r\nhello\r\nsome\r\nmore!\r\n0\r\n\r\n");

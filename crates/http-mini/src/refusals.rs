@@ -210,6 +210,13 @@ pub fn methods(check: &mut Check) -> Verdict {
         }
         visit.leave()?;
     }
+    // These targets belong to these methods alone, so nothing else is wrong with them.
+    for line in ["OPTIONS * HTTP/1.1", "CONNECT example.org:443 HTTP/1.1"] {
+        let visit = Visit::ask_once(&server, line, &["Content-Length: 0"])?;
+        let refused = visit.expect_status(&[405]).map(drop);
+        told_as(refused, &[UNEXPECTED_STATUS], "target-first")?;
+        visit.leave()?;
+    }
     Ok(())
 }
 
@@ -235,6 +242,11 @@ pub fn head_too_large(check: &mut Check) -> Verdict {
         let served = answered(&server, &request, asked, &[200]);
         told_as(served, &[UNEXPECTED_STATUS], "refused-early")?.leave()?;
     }
+    let target = "x".repeat(11_900);
+    let request = of_lines(&[&format!("GET /hello.txt?{target} HTTP/1.1"), &host]);
+    let asked = words::request_of(request.len(), head::ENDED_LINE);
+    let served = answered(&server, &request, asked, &[200]);
+    told_as(served, &[UNEXPECTED_STATUS], "refused-early")?.leave()?;
     let long = lines(&fields(50, 400));
     let unended = &long[..long.len() - 2];
     let endless = format!("{GET}\r\n{host}\r\nX: {}", "x".repeat(20_400));

@@ -11,7 +11,7 @@ use grader::{Check, Server, Stop, Symptom, Verdict};
 use crate::answer::{Answer, BodyEnd, field};
 use crate::refusals::of_lines;
 use crate::site::{Site, start};
-use crate::visit::{Visit, WRONG_HEADER};
+use crate::visit::{UNEXPECTED_STATUS, Visit, WRONG_HEADER};
 
 /// A field that makes a head too large.
 const TOO_LARGE_BYTES: usize = 24_000;
@@ -234,6 +234,7 @@ pub fn index(check: &mut Check) -> Verdict {
     for (target, page) in pages {
         let mut visit = Visit::ask_once(&server, &format!("GET {target} HTTP/1.1"), &[])?;
         visit.expect_status(&[200])?;
+        told_as(expect_type(&visit, &["text/html"]), &[WRONG_HEADER], "index-type")?;
         visit.expect_body(page)?;
         visit.leave()?;
     }
@@ -331,11 +332,16 @@ fn expect_header_of(get: &Answer, head: &Visit, target: &str) -> Verdict {
     head.connection.fail(WRONG_HEADER, expected, got)
 }
 
-/// What is not there: a name, a folder, a name below a file.
+/// What is not there: a name, a folder, a name below a file. What begins with no slash, and is no
+/// URL, is no target.
 pub fn not_found(check: &mut Check) -> Verdict {
     let (site, server) = start(check)?;
     site.file("sub/page.html", b"a page")?;
-    expect_each(&server, &["/nothing", "/sub/nothing.txt", "/no/where/", "/hello.txt/more"], &[404])
+    site.file("index.html", b"the first page")?;
+    let targets = ["/nothing", "/sub/nothing.txt", "/no/where/", "/hello.txt/more"];
+    expect_each(&server, &targets, &[404])?;
+    let bad = expect_each(&server, &["hello.txt", "*"], &[400, 404]);
+    told_as(bad, &[UNEXPECTED_STATUS], "bad-target")
 }
 
 /// The query goes first, then each `%XX` is one byte. A `%` without its two digits is refused.
@@ -364,7 +370,13 @@ pub fn percent_decoding(check: &mut Check) -> Verdict {
         visit.expect_body(name.as_bytes())?;
         visit.leave()?;
     }
-    expect_each(&server, &["/%zz", "/hello.txt%", "/hello.txt%4", "/%4g", "/%+1"], &[400, 404])
+    // Here stand the files that a lenient reader of digits would find.
+    for name in ["\u{1}", "hello.txt\u{4}"] {
+        site.file(name, b"not asked for")?;
+    }
+    let malformed = ["/%zz", "/hello.txt%", "/hello.txt%4", "/%4g", "/%+1"];
+    let refused = expect_each(&server, &malformed, &[400, 404]);
+    told_as(refused, &[UNEXPECTED_STATUS], "not-two-digits")
 }
 
 /// Clients that talk to a proxy send the whole URL.
@@ -430,6 +442,13 @@ pub fn any_case(check: &mut Check) -> Verdict {
             let mut visit = asked_with(&server, get, close)?;
             visit.expect_status(&[200])?;
             visit.expect_closed(&site.hello)?;
+        }
+        for close in ["Connection:close", "Connection:\t close \t"] {
+            let mut visit = asked_with(&server, get, close)?;
+            let served = visit.expect_status(&[200]).map(drop);
+            told_as(served, &[UNEXPECTED_STATUS], "white-space")?;
+            let closed = visit.expect_closed(&site.hello);
+            told_as(closed, &[Symptom::StillOpen], "white-space")?;
         }
     }
     let refusals = [

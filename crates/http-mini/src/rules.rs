@@ -2,8 +2,10 @@
 
 use grader::retell::told_as;
 use grader::tcp::Buffers;
+use grader::wording::http_mini as words;
 use grader::{Check, Finished, Program, Server, Stop, Symptom, Verdict};
 
+use crate::answer;
 use crate::peer::{Exchange, finish, ok, with_status};
 use crate::site::{NAME, Site, start};
 use crate::visit::Visit;
@@ -104,8 +106,22 @@ pub fn host_names(check: &mut Check) -> Verdict {
         let mut exchange = Exchange::accept(&mut peer, &client)?;
         exchange.answer_and_close(&ok(&["Content-Length: 5"], b"hello"))?;
         exchange.finish()?.expect_status(&[0])?.expect_stdout(b"hello")?;
+        expect_name(&exchange, peer.named_address())?;
     }
     Ok(())
+}
+
+/// Host is the name of the URL, not the address that it was resolved to. Whether there is a Host,
+/// and whether it names the port, is another check's.
+fn expect_name(exchange: &Exchange, named: &str) -> Verdict {
+    let name = named.split(':').next().unwrap_or(named);
+    let hosts: Vec<&str> = answer::all(&exchange.request.fields, "host").collect();
+    let is_name = |host: &&str| host.split(':').next().unwrap_or(host).eq_ignore_ascii_case(name);
+    if hosts.len() != 1 || hosts.iter().all(is_name) {
+        return Ok(());
+    }
+    let (expected, got) = words::request_field("Host", named, &hosts);
+    exchange.connection.fail(Symptom::Named("host-is-no-name"), expected, got)
 }
 
 /// A wrong command line ends with status 2 and a line on standard error; an address or a URL that
@@ -125,19 +141,23 @@ pub fn usage(check: &mut Check) -> Verdict {
     for arguments in wrong {
         check.start(arguments)?.finish_with(2)?.expect_stdout(b"")?.expect_some_error()?;
     }
-    let unreadable: [&[&str]; 7] = [
+    let unreadable: [&[&str]; 6] = [
         &["serve", "127.0.0.1", NAME],
         &["serve", "127.0.0.1:70000", NAME],
         &["get", "nonsense"],
         &["get", "http://"],
         &["get", "http://127.0.0.1:port/"],
         &["get", "http://127.0.0.1:70000/"],
-        &["get", "ftp://127.0.0.1:9/"],
     ];
     for arguments in unreadable {
         let finished = check.start(arguments)?.finish()?;
         finished.expect_status(&[1, 2])?.expect_stdout(b"")?.expect_some_error()?;
     }
+    // Somebody listens there, so that a connection is no reason to fail.
+    let peer = check.listen("127.0.0.1")?;
+    let client = check.start(["get", &format!("ftp://{}/file", peer.address())])?;
+    let finished = told_as(finish(&client), &[Symptom::StillRunning], "another-scheme")?;
+    finished.expect_status(&[1, 2])?.expect_stdout(b"")?.expect_some_error()?;
     Ok(())
 }
 

@@ -1,12 +1,14 @@
 //! What a learner can do beyond the 100 points.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use grader::retell::{told_as, told_by};
 use grader::wording::{http_mini as words, steps};
 use grader::{Check, Listener, Program, Server, Stop, Symptom, Verdict};
 
+use crate::answer;
 use crate::peer::{Exchange, finish, ok, run, with_status};
 use crate::refusals::expect_closed;
 use crate::requests::expect_date;
@@ -129,10 +131,14 @@ pub fn ranges(check: &mut Check) -> Verdict {
         visit.leave()?;
     }
     // How these are answered is the server's affair, but they are answered.
-    for range in ["5-2", "-0", "-", "x-y", "0-1,3-4", "0-18446744073709551616"] {
+    let any: &[u16] = &[200, 206, 400, 416];
+    let odd = ["5-2", "-0", "-", "x-y", "0-1,3-4", "0-18446744073709551616"].map(|odd| (odd, any));
+    // More than there is, counted from the end, is all of it.
+    for (range, statuses) in odd.into_iter().chain([("-5000", &[200, 206][..])]) {
         let mut visit = Visit::begin(&server)?;
         told_as_odd(ask_for_range(&mut visit, line, range))?;
-        visit.expect_status(&[200, 206, 400, 416])?;
+        let told = if statuses == any { UNEXPECTED_STATUS.as_str() } else { "long-suffix" };
+        told_as(visit.expect_status(statuses).map(drop), &[UNEXPECTED_STATUS], told)?;
         visit.body()?;
         visit.leave()?;
     }
@@ -186,11 +192,11 @@ pub fn request_timeout(check: &mut Check) -> Verdict {
     expect_closed(&mut silent, &site, &server)
 }
 
-/// Whether a plain error has a date. That it does is judged by a check of its own.
+/// Whether a plain error has its date. That it does is judged by a check of its own.
 fn has_dated_errors(server: &Server) -> Verdict<bool> {
     match Visit::ask_once(server, "GET /nothing HTTP/1.1", &["Connection: close"]) {
         Ok(error) => {
-            let is_dated = error.answer.field("date").is_some();
+            let is_dated = expect_date(&error).is_ok();
             error.leave()?;
             Ok(is_dated)
         }
@@ -228,7 +234,10 @@ pub fn redirects(check: &mut Check) -> Verdict {
     let client = check.start(["get", &format!("http://{}/start?x=1#part", peer.address())])?;
     let url = format!("http://{}/one/two", other.address());
     redirect(&mut peer, &client, "/start?x=1", "301 Moved Permanently", &url)?;
-    redirect(&mut other, &client, "/one/two", "302 Found", "/three/four")?;
+    let mut exchange = Exchange::accept(&mut other, &client)?;
+    expect_target(&exchange, "/one/two")?;
+    expect_another_host(&exchange, peer.address(), other.address())?;
+    send_on(&mut exchange, "302 Found", "/three/four")?;
     redirect(&mut other, &client, "/three/four", "303 See Other", "five?y=2")?;
     redirect(&mut other, &client, "/three/five?y=2", "307 Temporary Redirect", "../six")?;
     redirect(&mut other, &client, "/six", "308 Permanent Redirect", "seven/eight")?;
@@ -261,9 +270,23 @@ fn redirect(
 ) -> Verdict {
     let mut exchange = Exchange::accept(peer, client)?;
     expect_target(&exchange, target)?;
+    send_on(&mut exchange, status, location)
+}
+
+fn send_on(exchange: &mut Exchange, status: &str, location: &str) -> Verdict {
     let fields = [&format!("Location: {location}"), "Content-Length: 14"];
     let answer = with_status(&format!("HTTP/1.1 {status}"), &fields, b"look elsewhere");
     exchange.answer_and_close(&answer)
+}
+
+/// Host goes with the URL: whether it names the port is another check's.
+fn expect_another_host(exchange: &Exchange, before: SocketAddr, now: SocketAddr) -> Verdict {
+    let host: Vec<&str> = answer::all(&exchange.request.fields, "host").collect();
+    if host != [before.to_string()] {
+        return Ok(());
+    }
+    let (expected, got) = words::request_field("Host", &now.to_string(), &host);
+    exchange.connection.fail(Symptom::Named("host-before"), expected, got)
 }
 
 fn expect_target(exchange: &Exchange, target: &str) -> Verdict {
@@ -293,7 +316,7 @@ pub fn ipv6(check: &mut Check) -> Verdict {
     let mut peer = check.listen("::1")?;
     let client = check.start(["get", &format!("http://{}/file", peer.address())])?;
     let mut exchange = Exchange::accept(&mut peer, &client)?;
-    let host: Vec<&str> = crate::answer::all(&exchange.request.fields, "host").collect();
+    let host: Vec<&str> = answer::all(&exchange.request.fields, "host").collect();
     let wanted = peer.address().to_string();
     // Whether the port is named is another check's.
     if host != [wanted.as_str()] && host != ["[::1]"] {
