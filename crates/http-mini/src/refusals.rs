@@ -210,13 +210,6 @@ pub fn methods(check: &mut Check) -> Verdict {
         }
         visit.leave()?;
     }
-    // These targets belong to these methods alone, so nothing else is wrong with them.
-    for line in ["OPTIONS * HTTP/1.1", "CONNECT example.org:443 HTTP/1.1"] {
-        let visit = Visit::ask_once(&server, line, &["Content-Length: 0"])?;
-        let refused = visit.expect_status(&[405]).map(drop);
-        told_as(refused, &[UNEXPECTED_STATUS], "target-first")?;
-        visit.leave()?;
-    }
     Ok(())
 }
 
