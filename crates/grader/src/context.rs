@@ -7,10 +7,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -118,7 +122,7 @@ pub(crate) struct ProgramState {
     pub lane: Lane,
     pub running: Running,
     pub stdin: Option<OwnedFd>,
-    feed: Option<(Pattern, u64)>,
+    feed: Option<Feed>,
     pub stdout: Capture,
     pub stderr: Capture,
     pub exit: Option<Exit>,
@@ -399,7 +403,10 @@ impl Context {
     /// Writes `pattern` to a program's standard input while the check does other things, then
     /// closes it.
     pub fn feed_stdin(&self, who: usize, pattern: Pattern) {
-        self.programs.borrow_mut()[who].feed = Some((pattern, 0));
+        let program = &mut self.programs.borrow_mut()[who];
+        if let Some(stdin) = program.stdin.take() {
+            program.feed = Feed::start(stdin, pattern).ok();
+        }
     }
 
     /// Waits a little for programs that are about to end, so that a failure can say so.
@@ -478,8 +485,8 @@ impl Context {
             if program.exit.is_none() && !program.ended {
                 fds.push(PollFd::from_borrowed_fd(program.running.exit_fd(), PollFlags::IN));
             }
-            if let (Some(_), Some(stdin)) = (&program.feed, &program.stdin) {
-                fds.push(PollFd::new(stdin, PollFlags::OUT));
+            if let Some(feed) = &program.feed {
+                fds.push(PollFd::new(&feed.progress, PollFlags::IN));
             }
         }
         let limit = Timespec { tv_sec: 0, tv_nsec: limit.subsec_nanos().into() };
@@ -638,33 +645,88 @@ fn note_exit(program: &mut ProgramState) -> Verdict<bool> {
     Ok(program.exit.is_some())
 }
 
-/// Writes what fits of a program's feed into its standard input. True if anything went.
-fn feed(program: &mut ProgramState, recorder: &Recorder) -> bool {
-    let Some((pattern, offset)) = &mut program.feed else { return false };
-    let Some(stdin) = &program.stdin else { return false };
-    let mut moved = false;
+/// A feed of a program's standard input.
+///
+/// It has a thread of its own: a program that splices its standard input into a socket (as
+/// `std::io::copy` does) holds the pipe's lock while the socket is full, and whoever writes to the
+/// pipe meanwhile waits for it, nonblocking or not. The check has to go on then: it may be the one
+/// who empties the socket.
+struct Feed {
+    pattern: Pattern,
+    /// How much is recorded.
+    told: u64,
+    /// How much the pipe has taken.
+    taken: Arc<AtomicU64>,
+    /// Becomes readable when the pipe took something, and ends with the feed.
+    progress: UnixStream,
+}
+
+impl Feed {
+    fn start(stdin: OwnedFd, pattern: Pattern) -> io::Result<Self> {
+        let (progress, report) = UnixStream::pair()?;
+        progress.set_nonblocking(true)?;
+        report.set_nonblocking(true)?;
+        let taken = Arc::new(AtomicU64::new(0));
+        let feed = Self { pattern: pattern.clone(), told: 0, taken: Arc::clone(&taken), progress };
+        thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+            feed_all(&stdin, &pattern, &taken, &report);
+            // The program sees the end before anybody is told of it.
+            drop(stdin);
+        })?;
+        Ok(feed)
+    }
+}
+
+/// Writes all of `pattern` to a program's standard input, or what it takes of it.
+fn feed_all(stdin: &OwnedFd, pattern: &Pattern, taken: &AtomicU64, report: &UnixStream) {
+    let mut offset = 0;
     loop {
-        let piece = pattern.from(*offset);
+        let piece = pattern.from(offset);
         if piece.is_empty() {
-            break;
+            return;
         }
         match rustix::io::write(stdin, piece) {
             Ok(count) => {
-                let bytes = Sample::of(&piece[..count]);
-                recorder.record(&program.lane, What::Stdin { bytes });
-                *offset += count as u64;
-                moved = true;
+                offset += count as u64;
+                taken.store(offset, Ordering::Release);
+                // If it is full, there is something to be read already.
+                let _ = rustix::io::write(report, &[0]);
             }
             Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => return moved,
+            Err(rustix::io::Errno::AGAIN) => {
+                let _ = rustix::event::poll(&mut [PollFd::new(stdin, PollFlags::OUT)], None);
+            }
             // The program closed its standard input: that shows in what it does.
-            Err(_) => break,
+            Err(_) => return,
         }
     }
-    program.feed = None;
-    program.stdin = None;
-    recorder.record(&program.lane, What::StdinClosed);
-    true
+}
+
+/// Records what went of a program's feed into its standard input. True if anything went.
+fn feed(program: &mut ProgramState, recorder: &Recorder) -> bool {
+    let Some(feed) = &mut program.feed else { return false };
+    let mut bytes = [0; 64];
+    let ended = loop {
+        match (&feed.progress).read(&mut bytes) {
+            Ok(0) => break true,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break error.kind() != io::ErrorKind::WouldBlock,
+        }
+    };
+    let taken = feed.taken.load(Ordering::Acquire);
+    let moved = feed.told < taken;
+    while feed.told < taken {
+        let piece = feed.pattern.from(feed.told);
+        let count = piece.len().min(usize::try_from(taken - feed.told).unwrap_or(usize::MAX));
+        recorder.record(&program.lane, What::Stdin { bytes: Sample::of(&piece[..count]) });
+        feed.told += count as u64;
+    }
+    if ended {
+        program.feed = None;
+        recorder.record(&program.lane, What::StdinClosed);
+    }
+    moved || ended
 }
 
 /// Takes what stands in one output pipe. Returns how many bytes came.
@@ -708,8 +770,8 @@ fn grader_socket(socket: &Socket) -> Option<GraderSocket> {
 /// Waits a moment: at first only lets others run, then longer.
 fn quick_pause(turns: u32) {
     match turns {
-        0..40 => std::thread::yield_now(),
-        40..400 => std::thread::sleep(Duration::from_micros(50)),
-        _ => std::thread::sleep(Duration::from_millis(1)),
+        0..40 => thread::yield_now(),
+        40..400 => thread::sleep(Duration::from_micros(50)),
+        _ => thread::sleep(Duration::from_millis(1)),
     }
 }

@@ -46,6 +46,9 @@ impl Program {
     /// same threads wait. The threads of one look are not seen at one moment: a look between two of
     /// them could miss what one told the other.
     fn rests(&self, before: &mut Option<View>) -> bool {
+        if self.is_fed() {
+            return false;
+        }
         let unread = self.with(|state| state.stdin.as_ref().map(rustix::io::ioctl_fionread));
         if unread.is_some_and(|unread| !matches!(unread, Ok(0))) {
             return false;
