@@ -1,6 +1,6 @@
 // A correct tcp-echo with nothing but std: a thread a client, `io::copy`, scoped threads in the
 // client.
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::exit;
 use std::thread;
@@ -9,10 +9,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["server", address] => server(address),
-        ["client", address] => client(address, Box::new(io::stdin())),
-        ["client", address, message] => {
-            client(address, Box::new(io::Cursor::new(message.to_owned())))
-        }
+        ["client", address] => client(address, None),
+        ["client", address, message] => client(address, Some(message.to_owned())),
         _ => {
             eprintln!("not understood: {arguments:?}");
             eprintln!("usage: tcp-echo server ADDR | client ADDR [MESSAGE]");
@@ -42,12 +40,16 @@ fn server(address: &str) -> Result<(), String> {
     }
 }
 
-fn client(address: &str, mut input: Box<dyn Read + Send>) -> Result<(), String> {
+fn client(address: &str, message: Option<String>) -> Result<(), String> {
     let stream =
         TcpStream::connect(address).map_err(|error| format!("connect to {address}: {error}"))?;
     let mut sender = stream.try_clone().map_err(|error| error.to_string())?;
     let sending = thread::spawn(move || {
-        let sent = io::copy(&mut input, &mut sender);
+        let sent = match message {
+            Some(message) => io::copy(&mut message.as_bytes(), &mut sender),
+            // On Linux this is splice(2), which locks the pipe as long as the socket is full.
+            None => io::copy(&mut io::stdin().lock(), &mut sender),
+        };
         let _ = sender.shutdown(Shutdown::Write);
         sent
     });
