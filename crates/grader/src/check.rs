@@ -305,8 +305,8 @@ impl<'a> Check<'a> {
         self.context.recorder.record(&Lane::default(), What::Note { text: text.into() });
     }
 
-    /// Records that this machine lacks something and that the check goes on in a form that some wrong
-    /// programs pass which the whole one would fail. The report says so.
+    /// Records that this machine lacks something and that the check goes on in a form that some
+    /// wrong programs pass which the whole one would fail. The report says so.
     pub fn take_weaker_form(&self, reason: impl Into<String>) {
         let reason = reason.into();
         self.note(reason.clone());

@@ -762,8 +762,13 @@ impl Server {
     ///
     /// A failure (`bound-elsewhere`) that shows where it listens.
     pub fn expect_listening_at(&self, asked: IpAddr) -> Verdict {
+        self.expect_bound_to(asked, &crate::sockets::listening(&self.pids()))
+    }
+
+    /// Expects that one of the addresses that the program's sockets are bound to has the IP address
+    /// that it was asked for. Where nothing is known of them, it has.
+    pub(crate) fn expect_bound_to(&self, asked: IpAddr, bound: &[SocketAddr]) -> Verdict {
         let asked = self.context.reach(SocketAddr::new(asked, 0)).ip();
-        let bound = crate::sockets::listening(&self.pids());
         if bound.is_empty() || bound.iter().any(|one| one.ip().to_canonical() == asked) {
             return Ok(());
         }

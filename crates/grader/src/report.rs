@@ -55,8 +55,8 @@ pub struct CheckReport {
     pub duration: Duration,
     /// What to tell the learner, if it did not pass.
     pub feedback: Option<Feedback>,
-    /// What this machine lacked, so that the check ran in a form that some wrong programs pass which
-    /// the whole one would fail.
+    /// What this machine lacked, so that the check ran in a form that some wrong programs pass
+    /// which the whole one would fail.
     pub weaker_form: Option<String>,
 }
 

@@ -633,12 +633,7 @@ impl Server {
     /// `bound-elsewhere`, `ready-line-with-another-address`, `more-than-the-ready-line`,
     /// `ready-line-on-stderr`.
     pub fn expect_datagram_ready_line(&self, asked: IpAddr) -> Verdict {
-        let asked = self.context.reach(SocketAddr::new(asked, 0)).ip();
-        let bound = self.bound_addresses();
-        if !bound.is_empty() && !bound.iter().any(|one| one.ip().to_canonical() == asked) {
-            let (expected, got) = steps::bound_elsewhere(asked, bound[0]);
-            return Err(Failure::new(Symptom::Named("bound-elsewhere"), expected, got).into());
-        }
+        self.expect_bound_to(asked, &self.bound_addresses())?;
         let stderr = String::from_utf8_lossy(&self.stderr_so_far()?).to_lowercase();
         let name = match self.first_line_address()? {
             Some(said) if said != self.address() => Some("ready-line-with-another-address"),

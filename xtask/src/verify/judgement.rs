@@ -121,7 +121,7 @@ pub fn wrong(
                 summary(check)
             )),
             // Another machine shows that it fails.
-            Status::Passed if named && check.weaker_form.is_some() => {
+            Status::Passed if named && is_let_through(check) => {
                 coverage.checks.remove(id);
             }
             Status::Passed if named => problems.push(format!(
@@ -140,15 +140,17 @@ pub fn wrong(
     problems
 }
 
-/// The ids of the checks that a program should fail and passes, since they had to take a weaker form
-/// on this machine.
+/// The ids of the checks that a program should fail and passes, since they had to take a weaker
+/// form on this machine.
 pub fn let_through(meaning: &Meaning, report: &ModuleReport) -> Vec<String> {
-    let weak = report.checks.iter().filter(|check| {
-        check.status == Status::Passed
-            && check.weaker_form.is_some()
-            && meaning.fails.contains(&check.id)
-    });
-    weak.map(|check| check.id.clone()).collect()
+    let passed = report.checks.iter().filter(|check| is_let_through(check));
+    let ids = passed.map(|check| &check.id);
+    ids.filter(|id| meaning.fails.contains(id)).cloned().collect()
+}
+
+/// Whether a pass says nothing, since the check had to take a weaker form.
+fn is_let_through(check: &CheckReport) -> bool {
+    check.status == Status::Passed && check.weaker_form.is_some()
 }
 
 /// The ids of the checks that failed, in order.
@@ -169,7 +171,7 @@ fn show(
     if check.status == Status::Unsupported {
         return None;
     }
-    if check.status == Status::Passed && check.weaker_form.is_some() {
+    if is_let_through(check) {
         coverage.reach_hints(shown);
         return None;
     }
